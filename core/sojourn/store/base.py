@@ -51,11 +51,16 @@ class Store(Protocol):
         """Canonical address: file:///abs/path, s3://bucket/prefix, gs://, az://, memory://name."""
         ...
 
+    @property
+    def concurrency(self) -> int:
+        """How many requests at once pay off: 1 where a request is a system call, more where it is a round trip."""
+        ...
+
     def create(self, key: str, data: Buffer) -> None:
         """Write a new object exclusively and durably; on return it survives a power cut.
 
         Raises:
-            KeyExists: somebody's object is there (it may be this very call's, had its answer been lost).
+            KeyExists: somebody's object is there, durably (it may be this very call's, had its answer been lost).
             StoreError: anything else; the caller must read the key to learn what happened.
         """
         ...

@@ -1,0 +1,248 @@
+"""Runs in a directory: local disk, a PVC, NFS.
+
+Exclusive create is link(2) of a complete, synced temporary file: link fails if the name is taken, on local file
+systems and on NFS alike, and readers meet the whole object or none. Everything else is temporary file, fsync,
+rename, fsync of the folder, so that a power cut leaves the old object or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sojourn.store.base import Buffer, KeyExists, KeyMissing, ObjectInfo, Writer
+from sojourn.store.keys import TEMP_PREFIX, check_key, check_prefix
+from sojourn.store.oserrors import store_error
+from sojourn.store.walk import holds_object, walk
+
+_READ_SIZE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Temporary:
+    """A temporary file that is open for writing, beside the object that it is to become."""
+
+    path: Path
+    temporary: Path
+    descriptor: int
+
+    def write(self, data: Buffer) -> None:
+        with _errors(self.path, "write"):
+            left = memoryview(data).cast("B")
+            while left:
+                left = left[os.write(self.descriptor, left) :]
+
+
+class PosixStore:
+    """Objects are files below `root`, which is made on the first write.
+
+    Temporary files lie beside the objects they become, are named `.sojourn-tmp-...`, and are never listed;
+    those of killed writers go with `sweep_temporary`.
+    """
+
+    concurrency = 1
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root).absolute()
+
+    @property
+    def uri(self) -> str:
+        return self._root.as_uri()
+
+    @property
+    def root(self) -> Path:
+        """The directory that holds the store."""
+        return self._root
+
+    def create(self, key: str, data: Buffer) -> None:
+        with self._temporary(key) as file:
+            file.write(data)
+            with _errors(file.path, "create"):
+                os.fsync(file.descriptor)
+                try:
+                    os.link(file.temporary, file.path, follow_symlinks=False)
+                except FileExistsError as error:
+                    # The name may not be durable yet, and whoever reads back his own object relies on it.
+                    _sync_folder(file.path.parent)
+                    raise KeyExists(f"{file.path} exists already") from error
+                _sync_folder(file.path.parent)
+
+    def put(self, key: str, data: Buffer) -> None:
+        with self.open_writer(key) as writer:
+            writer.write(data)
+
+    @contextmanager
+    def open_writer(self, key: str) -> Iterator[Writer]:
+        with self._temporary(key) as file:
+            yield file
+            with _errors(file.path, "write"):
+                os.fsync(file.descriptor)
+                file.temporary.replace(file.path)
+                _sync_folder(file.path.parent)
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        path = self._path(key)
+        with _errors(path, "read"):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = os.fstat(descriptor).st_size
+                end = size if length is None else min(size, offset + length)
+                return _read_range(descriptor, offset, max(0, end - offset))
+            finally:
+                os.close(descriptor)
+
+    def stat(self, key: str) -> ObjectInfo:
+        path = self._path(key)
+        with _errors(path, "read"):
+            if path.is_dir():
+                raise KeyMissing(f"{path} is a folder, not an object")
+            return ObjectInfo(key, path.stat().st_size)
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        folder = check_prefix(prefix)
+        with _errors(self._root / folder, "list"):
+            yield from walk(self._root, folder, start_after)
+
+    def list_folders(self, prefix: str = "") -> Iterator[str]:
+        folder = check_prefix(prefix)
+        path = self._root / folder
+        with _errors(path, "list"):
+            try:
+                with os.scandir(path) as entries:
+                    names = sorted(entry.name for entry in entries if entry.is_dir())
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            for name in names:
+                if holds_object(path / name):
+                    yield name
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _errors(path, "delete"):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return
+            except PermissionError:
+                if not path.is_dir():
+                    raise
+                return
+            self._sync_and_prune(path.parent)
+
+    def free_bytes(self) -> int | None:
+        path = self._root
+        while not path.exists():
+            path = path.parent
+        with _errors(path, "examine"):
+            status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+    def sweep_temporary(self, older_than: float, now: float | None = None) -> int:
+        """Delete temporary files whose last write is more than `older_than` seconds ago; return how many.
+
+        A writer touches its temporary file with every write, so an hour is safe for anything but a hung one.
+        """
+        limit = (time.time() if now is None else now) - older_than
+        count = 0
+        with _errors(self._root, "sweep"):
+            for folder, _, names in os.walk(self._root):
+                for name in names:
+                    if name.startswith(TEMP_PREFIX) and _unlink_if_older(Path(folder, name), limit):
+                        count += 1
+        return count
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    @contextmanager
+    def _temporary(self, key: str) -> Iterator[_Temporary]:
+        """A new temporary file that is gone when the block ends."""
+        path = self._path(key)
+        with _errors(path, "write"):
+            file = _open_temporary(path)
+        try:
+            yield file
+        finally:
+            # The object is complete and synced, or given up: neither failure can harm it.
+            with contextlib.suppress(OSError):
+                os.close(file.descriptor)
+            with contextlib.suppress(OSError):
+                file.temporary.unlink()
+
+    def _sync_and_prune(self, folder: Path) -> None:
+        _sync_folder(folder)
+        while folder not in (self._root, folder.parent):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+
+def _open_temporary(path: Path) -> _Temporary:
+    temporary = path.parent / f"{TEMP_PREFIX}{uuid.uuid4().hex}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    while True:
+        try:
+            return _Temporary(path, temporary, os.open(temporary, flags, 0o666))
+        except FileNotFoundError:
+            # Not there yet, or pruned by a delete since we made it: make it (again).
+            _make_folders(path.parent)
+
+
+def _make_folders(folder: Path) -> None:
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        try:
+            path.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            return
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_range(descriptor: int, offset: int, length: int) -> bytes:
+    first = os.pread(descriptor, min(length, _READ_SIZE), offset)
+    if len(first) == length or not first:
+        return first
+    data = bytearray(first)
+    while len(data) < length:
+        part = os.pread(descriptor, min(length - len(data), _READ_SIZE), offset + len(data))
+        if not part:
+            break
+        data += part
+    return bytes(data)
+
+
+def _unlink_if_older(path: Path, limit: float) -> bool:
+    try:
+        if path.stat().st_mtime >= limit:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _errors(path: Path, verb: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise store_error(error, path, verb) from error
