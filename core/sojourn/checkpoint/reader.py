@@ -1,0 +1,131 @@
+"""Reads tensors of a checkpoint, verifying every chunk it touches and touching no other.
+
+A worker that restores its part reads and checks only that part of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sojourn.checkpoint import dtypes
+from sojourn.checkpoint.bundle import TensorEntry
+from sojourn.checkpoint.digest import digest
+from sojourn.checkpoint.manifest import MANIFEST_FILE, Manifest
+from sojourn.checkpoint.records import FileRecord
+from sojourn.errors import CorruptData, NotFound
+from sojourn.store.base import KeyMissing, Store
+
+
+class CommitRef(Protocol):
+    """What a reader needs of a commit: the checkpoint's folder in the run, and its manifest's digest."""
+
+    @property
+    def checkpoint(self) -> str: ...
+
+    @property
+    def manifest(self) -> str: ...
+
+
+def load_manifest(store: Store, run_prefix: str, commit: CommitRef) -> Manifest:
+    """The manifest that a commit names. Raises CorruptData if it is missing or not the committed one."""
+    key = f"{run_prefix}/{commit.checkpoint}/{MANIFEST_FILE}"
+    try:
+        data = store.read(key)
+    except KeyMissing as error:
+        raise CorruptData(f"{key} is missing, though the run's log commits it") from error
+    if digest(data) != commit.manifest:
+        raise CorruptData(f"{key} is not the manifest that was committed: {digest(data)}, expected {commit.manifest}")
+    manifest = Manifest.from_bytes(data, source=key)
+    if manifest.checkpoint != commit.checkpoint:
+        raise CorruptData(f"{key} belongs to {manifest.checkpoint}, the commit says {commit.checkpoint}")
+    return manifest
+
+
+def read_chunk(store: Store, folder: str, file: FileRecord, number: int, chunk_bytes: int) -> bytes:
+    """Chunk `number` of a file, verified. Raises CorruptData naming file and chunk."""
+    start = number * chunk_bytes
+    length = min(chunk_bytes, file.size - start)
+    where = f"{folder}/{file.name}, chunk {number} (bytes {start} to {start + length - 1})"
+    try:
+        data = store.read(f"{folder}/{file.name}", start, length)
+    except KeyMissing as error:
+        raise CorruptData(f"{where}: the file is missing") from error
+    if len(data) != length:
+        raise CorruptData(f"{where}: the file ends after {start + len(data)} of {file.size} bytes")
+    if digest(data) != file.chunks[number]:
+        raise CorruptData(f"{where}: the bytes do not match the manifest's digest")
+    return data
+
+
+class CheckpointReader:
+    """One checkpoint's tensors.
+
+    Args:
+        store: where the run lives.
+        run_prefix: the run's folder in the store.
+        source: a commit of the run's log (its manifest is fetched and verified), or a manifest already verified.
+
+    Raises:
+        CorruptData: the manifest is missing, damaged, or not the committed one.
+    """
+
+    def __init__(self, store: Store, run_prefix: str, source: CommitRef | Manifest) -> None:
+        self._store = store
+        self.manifest = source if isinstance(source, Manifest) else load_manifest(store, run_prefix, source)
+        self._folder = f"{run_prefix}/{self.manifest.checkpoint}"
+        self._tensors = {tensor.name: tensor for tensor in self.manifest.tensors}
+        self._cached: tuple[int, int, bytes] = (-1, -1, b"")
+
+    def names(self) -> list[str]:
+        """All tensors' names, sorted."""
+        return sorted(self._tensors)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def entry(self, name: str) -> TensorEntry:
+        """Type, shape and place of a tensor. Raises NotFound."""
+        entry = self._tensors.get(name)
+        if entry is None:
+            raise NotFound(f"checkpoint {self._folder} has no tensor {name!r}")
+        return entry
+
+    def tensor(self, name: str) -> npt.NDArray[Any]:
+        """A new array with the tensor's elements (bfloat16 and float8 as ml_dtypes types).
+
+        Raises:
+            NotFound: there is no such tensor.
+            CorruptData: a chunk that holds part of it does not match its digest.
+        """
+        entry = self.entry(name)
+        kind = dtypes.by_name(entry.dtype).numpy
+        raw = np.empty(entry.length, np.uint8)
+        filled, size = 0, self.manifest.chunk_bytes
+        while filled < entry.length:
+            number, within = divmod(entry.offset + filled, size)
+            chunk = self._chunk(entry.shard, number)
+            part = min(entry.length - filled, len(chunk) - within)
+            raw[filled : filled + part] = np.frombuffer(chunk, np.uint8, part, within)
+            filled += part
+        return raw.view(kind).reshape(entry.shape)
+
+    def read(self, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Several tensors, all by default; each chunk is read once. Raises as `tensor`."""
+        return dict(self.iterate(names))
+
+    def iterate(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """(name, tensor) in the order of the files, with one chunk and one tensor in memory. Raises as `tensor`."""
+        wanted = [self.entry(name) for name in (self._tensors if names is None else names)]
+        for entry in sorted(wanted, key=lambda entry: (entry.shard, entry.offset)):
+            yield entry.name, self.tensor(entry.name)
+
+    def _chunk(self, shard: int, number: int) -> bytes:
+        if self._cached[:2] != (shard, number):
+            file = self.manifest.files[shard]
+            data = read_chunk(self._store, self._folder, file, number, self.manifest.chunk_bytes)
+            self._cached = (shard, number, data)
+        return self._cached[2]
