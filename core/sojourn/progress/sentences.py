@@ -1,0 +1,93 @@
+"""One sentence per event: the wording that plain lines and the live view's log share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sojourn import events
+from sojourn.progress import words
+
+Tone = Literal["info", "good", "warning", "error", "muted"]
+
+
+def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912 (one branch per kind)
+    """How much the event matters, and what to say about it. Progress has its own form in each display."""
+    match event:
+        case events.Launch():
+            return "muted", f"{event.phase} ready in {words.seconds(event.seconds)}"
+        case events.Dashboard():
+            return "muted", f"Ray dashboard at {event.url}"
+        case events.Started():
+            return "info", _started(event)
+        case events.Progress():
+            return "info", progress_sentence(event, None)
+        case events.EpochEnd():
+            said = words.metrics(event.metrics)
+            return "info", f"epoch {event.epoch + 1} ended at step {words.count(event.step)}" + (said and f": {said}")
+        case events.Committed():
+            return "good", (
+                f"committed step {words.count(event.step)}: {words.size(event.bytes)} in {words.seconds(event.seconds)}"
+                f", training waited {words.seconds(event.stall_seconds)}"
+            )
+        case events.SaveFailed():
+            then = "will be tried again" if event.will_retry else "training goes on without it"
+            return "warning", f"save of step {words.count(event.step)} failed ({then}): {event.error}"
+        case events.SaveSkipped():
+            return "warning", f"save of step {words.count(event.step)} skipped: {event.reason}"
+        case events.AttemptFailed():
+            return "error", (
+                f"attempt {event.attempt} failed ({event.failures} without a commit, limit {event.backoff_limit})"
+                f": {event.error}"
+            )
+        case events.RolledBack():
+            return "warning", (
+                f"rolled back from step {words.count(event.from_step)} to {words.count(event.to_step)}: {event.reason}"
+            )
+        case events.Exported():
+            return "good", (
+                f"exported version {event.version} as {', '.join(event.formats)} in {words.seconds(event.seconds)}"
+            )
+        case events.Completed():
+            said = words.metrics(event.metrics)
+            return "good", (
+                f"completed {words.count(event.step)} steps in {words.seconds(event.seconds)}" + (said and f": {said}")
+            )
+        case events.Suspended():
+            return "warning", f"suspended at step {words.count(event.step)}, all of it committed: {event.reason}"
+        case events.Failed():
+            return "error", f"failed: {event.message}"
+        case events.Message():
+            tones: dict[str, Tone] = {"warning": "warning", "error": "error"}
+            return tones.get(event.level, "info"), event.text
+    return "muted", event.event
+
+
+def progress_sentence(event: events.Progress, started: events.Started | None) -> str:
+    """Where training stands, with absolute figures, in one line."""
+    total = event.total_steps
+    share = f" ({100 * event.step / total:.0f}%)" if total else ""
+    epochs = f"/{started.epochs}" if started else ""
+    parts = [
+        f"step {words.count(event.step)}/{words.count(total)}{share}",
+        f"epoch {event.epoch + 1}{epochs}",
+        f"loss {words.metric(event.loss)}",
+    ]
+    if event.metrics:
+        parts.append(words.metrics(event.metrics))
+    if event.samples_per_second is not None:
+        parts.append(f"{words.rate(event.samples_per_second)} samples/s")
+    if event.eta_seconds is not None:
+        parts.append(f"{words.whole_seconds(event.eta_seconds)} left")
+    if event.seconds_since_commit is not None:
+        parts.append(f"{words.whole_seconds(event.seconds_since_commit)} since the last commit")
+    return ", ".join(parts)
+
+
+def _started(event: events.Started) -> str:
+    origin = (
+        "from the initial weights" if event.restored_step is None else f"from step {words.count(event.restored_step)}"
+    )
+    return (
+        f"{event.run}: attempt {event.attempt} (term {event.term}) trains {origin} to step "
+        f"{words.count(event.total_steps)}, {words.plural(event.workers, 'worker')}, {event.strategy}"
+    )
