@@ -1,0 +1,117 @@
+# The list of commands: continuous integration, the docs and people all call these.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := sojourn sojourn_operator sojourn_trainer sojourn_serving
+PYTEST_ARGS ?=
+
+# Trust the certificate authorities that the machine trusts, as pip does.
+export UV_SYSTEM_CERTS ?= 1
+
+# The stamps carry the digest of what was installed: a checkout that changes only times installs nothing.
+digest = $(shell { $(PYTHON) -VV; cat $(1); } 2>/dev/null | sha256sum | cut -c1-16)
+DEPENDENCIES := $(VENV)/.dependencies-$(call digest,requirements/build.txt requirements/dev.txt)
+PROJECT := $(VENV)/.project-$(call digest,requirements/build.txt requirements/dev.txt pyproject.toml)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(PROJECT) ## make .venv with the locked packages and this project (PYTHON=python3.12 for another interpreter)
+
+$(DEPENDENCIES):
+	test -x $(BIN)/python && test "$$($(BIN)/python -VV)" = "$$($(PYTHON) -VV)" || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/build.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	-$(BIN)/python -m compileall -q -j 2 $(VENV)/lib # importing TensorFlow takes half as long
+	rm -f $(VENV)/.dependencies-*
+	touch $@
+
+$(PROJECT): | $(DEPENDENCIES)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	rm -f $(VENV)/.project-*
+	touch $@
+
+.PHONY: setup-system
+setup-system: ## as root, install missing Debian packages; otherwise say which are missing
+	@missing=$$(while read -r command packages; do \
+		case "$$command" in ''|'#'*) continue ;; esac; \
+		command -v "$$command" >/dev/null 2>&1 || printf '%s ' "$$packages"; \
+	done < requirements/system.txt); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; \
+	else \
+		echo "setup-system: missing here, and some tests may skip for it: $$missing" >&2; \
+	fi
+
+.PHONY: requirements
+requirements: ## compile requirements/*.txt again (UPGRADE=--upgrade for newer versions)
+	$(call compile,dev,pyproject.toml requirements/cpu.in --all-extras --override requirements/override.txt)
+	$(call compile,build,requirements/build.in $(SAME))
+	$(call compile,base,pyproject.toml $(SAME))
+	$(call compile,operator,pyproject.toml --extra operator $(SAME))
+	$(call compile,trainer,pyproject.toml requirements/cpu.in --extra trainer --override requirements/override.txt $(SAME))
+	$(call compile,serving,pyproject.toml requirements/cpu.in --extra serving --override requirements/override.txt $(SAME))
+
+SAME := --constraint requirements/dev.txt
+compile = $(BIN)/uv pip compile --quiet $(2) --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make requirements" $(UPGRADE) --output-file requirements/$(1).txt
+
+.PHONY: demo
+demo: setup-system setup ## train, lose a worker, move, go on, export, serve, predict: a few minutes
+	$(BIN)/python demo/run.py
+
+.PHONY: test
+test: setup-system setup ## every test this machine can run
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## unit and manifest tests without TensorFlow and Ray
+	$(BIN)/python -m pytest tests/unit tests/manifests -m "not tensorflow and not ray and not slow" $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## style, types, import contracts, drift of generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES:%=-p %)
+	$(BIN)/lint-imports
+	$(BIN)/python -m sojourn.api.generate --check
+
+.PHONY: format
+format: setup ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: manifests
+manifests: setup ## write CRDs, JSON schemas and the field reference from the Python models
+	$(BIN)/python -m sojourn.api.generate
+
+.PHONY: docs
+docs: manifests ## write the generated pages and check every link
+	$(BIN)/python -m pytest -q tests/unit/test_docs.py
+
+ENGINE ?= $(firstword $(foreach tool,buildah docker,$(if $(shell command -v $(tool)),$(tool))))
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_PREFIX ?= sojourn
+IMAGE_ARGS ?=
+
+.PHONY: image-operator image-trainer image-serving
+image-operator: ## build the operator's image (ENGINE=buildah|docker, IMAGE_PREFIX=, IMAGE_ARGS=)
+image-trainer: ## build the trainer's image
+image-serving: ## build the model server's image
+image-operator image-trainer image-serving: image-%:
+	$(if $(ENGINE),,$(error neither buildah nor docker is installed))
+	$(ENGINE) build --target $* --tag $(IMAGE_PREFIX)-$*:$(VERSION) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_ARGS) .
+
+.PHONY: clean
+clean: ## remove what these commands made, .venv included
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
