@@ -11,7 +11,7 @@ from sojourn.task.capture import capture, capturing, hand_over
 def script(reached: list[str]) -> None:
     try:
         hand_over("model", epochs=3)
-    except Exception:
+    except Exception:  # noqa: BLE001 what a careless script does
         reached.append("swallowed")
     reached.append("trained")
 
