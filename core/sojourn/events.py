@@ -273,6 +273,8 @@ def _typed(value: Any, kind: Any) -> Any:
     if origin is tuple:
         return tuple(_typed(item, get_args(kind)[0]) for item in value)
     if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected an object, not {type(value).__name__}")
         return {str(key): _typed(item, float) for key, item in value.items()}
     if kind is float and not isinstance(value, bool):
         return float(value)

@@ -143,7 +143,7 @@ class LiveRenderer:
             said = view.end.metrics if isinstance(view.end, events.Completed) else {}
             return _figures([(name, words.metric(value), "") for name, value in said.items()])
         items = [
-            ("epoch", str(progress.epoch + 1), f"/{started.epochs}"),
+            ("epoch", str(min(progress.epoch + 1, started.epochs)), f"/{started.epochs}"),
             ("loss", words.metric(progress.loss), " " + spark(view.losses) if len(view.losses) > 1 else ""),
             *((name, words.metric(value), "") for name, value in progress.metrics.items()),
         ]
@@ -176,7 +176,7 @@ class LiveRenderer:
         """Commits in quick succession share one line, so that the log stays readable."""
         if self._held is not None:
             tone, text = sentence(self._held)
-            more = f" · {words.plural(self._held_count, 'commit')} since the line above" if self._held_count > 1 else ""
+            more = f" (and {words.plural(self._held_count - 1, 'commit')} before it)" if self._held_count > 1 else ""
             self._last_commit_line = self._held.time
             self._log(self._held.time, tone, text + more)
             self._held, self._held_count = None, 0

@@ -55,7 +55,7 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
         case events.Suspended():
             return "warning", f"suspended at step {words.count(event.step)}, all of it committed: {event.reason}"
         case events.Failed():
-            return "error", f"failed: {event.message}"
+            return "error", f"failed: {event.message}" + (event.hint and f"\n{event.hint}")
         case events.Message():
             tones: dict[str, Tone] = {"warning": "warning", "error": "error"}
             return tones.get(event.level, "info"), event.text
@@ -66,10 +66,10 @@ def progress_sentence(event: events.Progress, started: events.Started | None) ->
     """Where training stands, with absolute figures, in one line."""
     total = event.total_steps
     share = f" ({100 * event.step / total:.0f}%)" if total else ""
-    epochs = f"/{started.epochs}" if started else ""
+    epoch = f"{min(event.epoch + 1, started.epochs)}/{started.epochs}" if started else str(event.epoch + 1)
     parts = [
         f"step {words.count(event.step)}/{words.count(total)}{share}",
-        f"epoch {event.epoch + 1}{epochs}",
+        f"epoch {epoch}",
         f"loss {words.metric(event.loss)}",
     ]
     if event.metrics:
