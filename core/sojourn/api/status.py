@@ -1,0 +1,76 @@
+"""What is observed of a TrainingJob. The operator writes it; nobody sets it in a manifest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sojourn.api import patterns
+from sojourn.api.base import Model
+from sojourn.api.meta import Condition, Time
+
+Phase = Literal["Pending", "Running", "Suspending", "Suspended", "Complete", "Failed", "OwnedElsewhere"]
+
+
+def _condition_list(schema: dict[str, Any]) -> None:
+    schema.update({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=32, json_schema_extra=_condition_list)]
+
+
+class CommitStatus(Model):
+    """One committed checkpoint."""
+
+    step: int = Field(examples=[1200], ge=0, description="Step after which it was taken.")
+    epoch: int = Field(examples=[3], ge=0, description="Epoch that step belongs to, from 0.")
+    manifest: str = Field(
+        examples=["blake3:" + 64 * "0"],
+        pattern=patterns.DIGEST.regex,
+        max_length=71,
+        description="Digest of the checkpoint's manifest.",
+    )
+    time: Time = Field(examples=["2025-01-31T12:00:00Z"], description="When it was committed.")
+    metrics: dict[str, float] = Field(default={}, max_length=256, description="Metrics at that step.")
+
+
+class WorkerStatus(Model):
+    """Workers of the present attempt."""
+
+    wanted: int = Field(default=0, ge=0, description="Workers that the attempt is to have.")
+    ready: int = Field(default=0, ge=0, description="Workers that are part of the group.")
+
+
+class TrainingJobStatus(Model):
+    """What was observed of a TrainingJob."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The metadata.generation that this speaks of."
+    )
+    phase: Phase | None = Field(default=None, description="Summary of the conditions in one word, for people.")
+    conditions: Conditions = Field(
+        default=(),
+        description="Ready, Complete and Failed summarise; the others say which stage was reached.",
+    )
+    run_id: str | None = Field(default=None, max_length=64, description="UUID of the run in the store.")
+    attempt: str | None = Field(
+        default=None, max_length=253, description="Name of the present or last TrainingAttempt."
+    )
+    attempts: int | None = Field(default=None, ge=0, description="Attempts so far.")
+    failures: int | None = Field(
+        default=None, ge=0, description="Failures since the last new checkpoint; see spec.backoffLimit."
+    )
+    term: int | None = Field(default=None, ge=0, description="Newest term in the run's log: who may commit.")
+    head: str | None = Field(
+        default=None,
+        pattern=patterns.DIGEST.regex,
+        max_length=71,
+        description="Digest of the newest entry seen in the run's log.",
+    )
+    step: int | None = Field(default=None, ge=0, description="Steps done.")
+    epoch: int | None = Field(default=None, ge=0, description="Epoch in progress, from 0.")
+    last_commit: CommitStatus | None = Field(default=None, description="The newest committed checkpoint.")
+    workers: WorkerStatus | None = Field(default=None, description="Workers of the present attempt.")
+    start_time: Time | None = Field(default=None, description="When the first attempt started.")
+    completion_time: Time | None = Field(default=None, description="When the job completed or failed.")
