@@ -6,7 +6,7 @@ A worker that restores its part reads and checks only that part of the files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +17,13 @@ from sojourn.checkpoint.digest import digest
 from sojourn.checkpoint.manifest import MANIFEST_FILE, Manifest
 from sojourn.checkpoint.records import FileRecord
 from sojourn.errors import CorruptData, NotFound
+from sojourn.runlog.records import CommitInfo
 from sojourn.store.base import KeyMissing, Store
 
 
-class CommitRef(Protocol):
-    """What a reader needs of a commit: the checkpoint's folder in the run, and its manifest's digest."""
-
-    @property
-    def checkpoint(self) -> str: ...
-
-    @property
-    def manifest(self) -> str: ...
-
-
-def load_manifest(store: Store, run_prefix: str, commit: CommitRef) -> Manifest:
+def load_manifest(store: Store, run_prefix: str, commit: CommitInfo) -> Manifest:
     """The manifest that a commit names. Raises CorruptData if it is missing or not the committed one."""
-    key = f"{run_prefix}/{commit.checkpoint}/{MANIFEST_FILE}"
+    key = f"{commit.location(run_prefix)}/{MANIFEST_FILE}"
     try:
         data = store.read(key)
     except KeyMissing as error:
@@ -66,17 +57,19 @@ class CheckpointReader:
 
     Args:
         store: where the run lives.
-        run_prefix: the run's folder in the store.
+        run_prefix: the folder of the run whose log has the commit.
         source: a commit of the run's log (its manifest is fetched and verified), or a manifest already verified.
 
     Raises:
         CorruptData: the manifest is missing, damaged, or not the committed one.
     """
 
-    def __init__(self, store: Store, run_prefix: str, source: CommitRef | Manifest) -> None:
+    def __init__(self, store: Store, run_prefix: str, source: CommitInfo | Manifest) -> None:
         self._store = store
-        self.manifest = source if isinstance(source, Manifest) else load_manifest(store, run_prefix, source)
-        self._folder = f"{run_prefix}/{self.manifest.checkpoint}"
+        if isinstance(source, Manifest):
+            self.manifest, self._folder = source, f"{run_prefix}/{source.checkpoint}"
+        else:
+            self.manifest, self._folder = load_manifest(store, run_prefix, source), source.location(run_prefix)
         self._tensors = {tensor.name: tensor for tensor in self.manifest.tensors}
         self._cached: tuple[int, int, bytes] = (-1, -1, b"")
 
