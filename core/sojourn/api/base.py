@@ -16,6 +16,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 JsonObject = dict[str, JsonValue]
 
 KNOWN_BROKEN: Final = "known_broken"
+DEFINES_RUN: Final = "it defines the run; start a new TrainingJob"
+RULES_KEY: Final = "x-rules"
 
 
 def camel_case(name: str) -> str:
@@ -45,9 +47,20 @@ class Rule:
     exclusive: bool = False
 
     @property
+    def transition(self) -> bool:
+        """Whether it compares an object with what it was before."""
+        return "oldSelf" in self.cel
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """JSON names of the object's fields that the rule depends on."""
         return self.touches or self.at[:1]
+
+
+def _add_rules(schema: dict[str, Any], model: type[Model]) -> None:
+    """Carry the rules along in the model's JSON schema; sojourn.api.schema decides what becomes of them."""
+    if model.rules:
+        schema[RULES_KEY] = list(model.rules)
 
 
 class Model(BaseModel):
@@ -62,6 +75,7 @@ class Model(BaseModel):
         frozen=True,
         strict=True,
         allow_inf_nan=False,
+        json_schema_extra=_add_rules,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -122,6 +136,12 @@ def exactly_one(*names: str) -> Rule:
 def unchangeable(*names: str, why: str) -> tuple[Rule, ...]:
     """Rules for the API server alone: fields that are always present keep the value they were created with."""
     return tuple(Rule(f"{name} cannot change: {why}", f"self.{name} == oldSelf.{name}", at=(name,)) for name in names)
+
+
+def unchangeable_presence(name: str, why: str) -> Rule:
+    """A rule for the API server alone: an optional field neither appears nor goes."""
+    message = f"{name} cannot be set or removed later: {why}"
+    return Rule(message, f"has(self.{name}) == has(oldSelf.{name})", at=(name,))
 
 
 def unchangeable_optional(*names: str, why: str) -> tuple[Rule, ...]:

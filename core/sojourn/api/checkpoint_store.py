@@ -28,7 +28,7 @@ class PersistentVolume(Model):
     rules = (
         Rule(
             "path is relative to the volume's root and stays inside it",
-            "!self.path.startsWith('/') && !self.path.split('/').exists(part, part == '..')",
+            "!self.path.startsWith('/') && !self.path.matches('(^|/)[.][.](/|$)')",
             lambda pvc: not pvc.path.startswith("/") and ".." not in pvc.path.split("/"),
             at=("path",),
         ),

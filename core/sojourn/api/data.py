@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sojourn.api.base import JsonObject, Model, Rule, Union, exactly_one
+from sojourn.api.base import DEFINES_RUN, JsonObject, Model, Rule, Union, exactly_one, unchangeable
 from sojourn.api.task import Entrypoint, Path
 
 BuiltinName = Literal["digits", "iris", "wine", "breast_cancer", "diabetes"]
@@ -104,3 +104,5 @@ class Data(Model):
         default=True, description="Visit samples in a new order every epoch, given by the run's seed."
     )
     prefetch: int = Field(default=2, ge=0, le=1024, description="Batches to prepare ahead of the step that needs them.")
+
+    rules = unchangeable("source", "normalize", "dropMissing", "split", "shuffle", why=DEFINES_RUN)

@@ -14,6 +14,7 @@ from sojourn.api.base import JsonObject, Model
 GROUP: Final = "sojourn.dev"
 VERSION: Final = "v1alpha1"
 ApiVersion = Literal["sojourn.dev/v1alpha1"]
+SET_BY_SERVER: Final = "Set by the API server."
 API_VERSION: Final[ApiVersion] = "sojourn.dev/v1alpha1"
 
 Time = Annotated[AwareDatetime, Field(strict=False)]
@@ -96,19 +97,19 @@ class ObjectMeta(Model):
     )
     labels: dict[str, str] = Field(default={}, description="Labels to select objects by.")
     annotations: dict[str, str] = Field(default={}, description="Notes for people and tools.")
-    uid: str | None = Field(default=None, description="Set by the API server.")
-    resource_version: str | None = Field(default=None, description="Set by the API server.")
-    generation: int | None = Field(default=None, description="Set by the API server.")
-    creation_timestamp: Time | None = Field(default=None, description="Set by the API server.")
-    deletion_timestamp: Time | None = Field(default=None, description="Set by the API server.")
-    deletion_grace_period_seconds: int | None = Field(default=None, description="Set by the API server.")
+    uid: str | None = Field(default=None, description=SET_BY_SERVER)
+    resource_version: str | None = Field(default=None, description=SET_BY_SERVER)
+    generation: int | None = Field(default=None, description=SET_BY_SERVER)
+    creation_timestamp: Time | None = Field(default=None, description=SET_BY_SERVER)
+    deletion_timestamp: Time | None = Field(default=None, description=SET_BY_SERVER)
+    deletion_grace_period_seconds: int | None = Field(default=None, description=SET_BY_SERVER)
     finalizers: tuple[str, ...] = Field(
         default=(), strict=False, description="What has to happen before the object goes."
     )
     owner_references: tuple[JsonObject, ...] = Field(
         default=(), strict=False, description="Objects that this one belongs to."
     )
-    managed_fields: tuple[JsonValue, ...] = Field(default=(), strict=False, description="Set by the API server.")
+    managed_fields: tuple[JsonValue, ...] = Field(default=(), strict=False, description=SET_BY_SERVER)
 
 
 class Condition(Model):

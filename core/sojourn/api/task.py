@@ -7,7 +7,16 @@ from typing import Annotated
 from pydantic import Field
 
 from sojourn.api import patterns
-from sojourn.api.base import JsonObject, Model, Rule, Union, exactly_one, unchangeable, unchangeable_optional
+from sojourn.api.base import (
+    DEFINES_RUN,
+    JsonObject,
+    Model,
+    Rule,
+    Union,
+    exactly_one,
+    unchangeable,
+    unchangeable_optional,
+)
 from sojourn.api.meta import NameReference
 
 Entrypoint = Annotated[str, Field(pattern=patterns.ENTRYPOINT.regex, max_length=253)]
@@ -79,6 +88,6 @@ class Task(Model):
     )
 
     rules = (
-        *unchangeable("entrypoint", why="it defines the run; start a new TrainingJob"),
-        *unchangeable_optional("args", why="they define the run; start a new TrainingJob"),
+        *unchangeable("entrypoint", why=DEFINES_RUN),
+        *unchangeable_optional("args", why=DEFINES_RUN),
     )

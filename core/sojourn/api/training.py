@@ -6,12 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from sojourn.api.base import JsonObject, Model, Rule, exactly_one, unchangeable, unchangeable_optional
+from sojourn.api.base import DEFINES_RUN, JsonObject, Model, Rule, exactly_one, unchangeable, unchangeable_optional
 
 Mode = Literal["Exact", "Fast"]
 OnNaN = Literal["Stop", "RollBack", "Ignore"]
-
-_DEFINES_RUN = "it defines the run; start a new TrainingJob"
 
 
 class Threads(Model):
@@ -94,10 +92,10 @@ class Training(Model):
             at=("threads",),
             touches=("mode", "threads"),
         ),
-        *unchangeable("globalBatchSize", "seed", "mode", why=_DEFINES_RUN),
-        *unchangeable_optional("optimizer", "loss", "metrics", why=_DEFINES_RUN),
+        *unchangeable("globalBatchSize", "seed", "mode", why=DEFINES_RUN),
+        *unchangeable_optional("optimizer", "loss", "metrics", why=DEFINES_RUN),
         Rule(
-            f"threads cannot change in mode Exact: {_DEFINES_RUN}",
+            f"threads cannot change in mode Exact: {DEFINES_RUN}",
             "self.mode != 'Exact' || self.threads == oldSelf.threads",
             at=("threads",),
         ),

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from sojourn.api import patterns
-from sojourn.api.base import Model, Rule, unchangeable_optional
+from sojourn.api.base import DEFINES_RUN, Model, Rule, unchangeable_optional, unchangeable_presence
 from sojourn.api.data import Data
 from sojourn.api.meta import API_VERSION, ApiVersion, CpuQuantity, MemoryQuantity, ObjectMeta, parse_quantity
 from sojourn.api.policy import CheckpointPolicy, Export, RestoreFrom
@@ -17,7 +17,6 @@ from sojourn.api.training import Training
 
 Strategy = Literal["MultiWorkerMirroredStrategy", "TPUStrategy", "MirroredStrategy", "Default"]
 
-_DEFINES_RUN: Final = "it defines the run; start a new TrainingJob"
 _CEL_REPLICAS: Final = (
     "self.workers.replicas * (self.strategy == 'MirroredStrategy' && has(self.workers.devices) ? self.workers.devices"
     " : self.strategy in ['MirroredStrategy', 'MultiWorkerMirroredStrategy'] && self.workers.resources.gpu > 1"
@@ -169,7 +168,7 @@ class TrainingJobSpec(Model):
             at=("training", "globalBatchSize"),
             touches=("strategy", "workers", "training"),
         ),
-        *unchangeable_optional("data", why=_DEFINES_RUN),
+        unchangeable_presence("data", why=DEFINES_RUN),
         *unchangeable_optional("restoreFrom", why="it matters only when the run is created"),
         *unchangeable_optional("managedBy", why="two controllers would act on one job"),
     )
