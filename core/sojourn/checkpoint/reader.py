@@ -5,6 +5,7 @@ A worker that restores its part reads and checks only that part of the files.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,6 +20,9 @@ from sojourn.checkpoint.records import FileRecord
 from sojourn.errors import CorruptData, NotFound
 from sojourn.runlog.records import CommitInfo
 from sojourn.store.base import KeyMissing, Store
+
+# Small tensors that are asked for one by one alternate between the shards of a few workers.
+_CHUNKS_KEPT = 8
 
 
 def load_manifest(store: Store, run_prefix: str, commit: CommitInfo) -> Manifest:
@@ -71,7 +75,7 @@ class CheckpointReader:
         else:
             self.manifest, self._folder = load_manifest(store, run_prefix, source), source.location(run_prefix)
         self._tensors = {tensor.name: tensor for tensor in self.manifest.tensors}
-        self._cached: tuple[int, int, bytes] = (-1, -1, b"")
+        self._chunks: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def names(self) -> list[str]:
         """All tensors' names, sorted."""
@@ -111,14 +115,17 @@ class CheckpointReader:
         return dict(self.iterate(names))
 
     def iterate(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """(name, tensor) in the order of the files, with one chunk and one tensor in memory. Raises as `tensor`."""
+        """(name, tensor) in the order of the files, with a few chunks and one tensor in memory. Raises as `tensor`."""
         wanted = [self.entry(name) for name in (self._tensors if names is None else names)]
         for entry in sorted(wanted, key=lambda entry: (entry.shard, entry.offset)):
             yield entry.name, self.tensor(entry.name)
 
     def _chunk(self, shard: int, number: int) -> bytes:
-        if self._cached[:2] != (shard, number):
+        data = self._chunks.pop((shard, number), None)
+        if data is None:
             file = self.manifest.files[shard]
             data = read_chunk(self._store, self._folder, file, number, self.manifest.chunk_bytes)
-            self._cached = (shard, number, data)
-        return self._cached[2]
+            if len(self._chunks) == _CHUNKS_KEPT:
+                self._chunks.popitem(last=False)
+        self._chunks[shard, number] = data
+        return data

@@ -1,0 +1,93 @@
+"""Removes checkpoints that are no longer kept, and what interrupted writers left behind.
+
+The log says first what no longer exists, the files go after: an interruption leaves files that nobody counts on,
+and the next sweep finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sojourn.checkpoint.retention import RetentionPolicy, expired
+from sojourn.errors import NotFound, StoreError
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.state import RunState
+from sojourn.store.base import Store
+
+_FOLDER = re.compile(r"\d+-(?P<term>\d+)-.+")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep did: checkpoints retired, folders deleted (retired ones and orphans), bytes freed."""
+
+    retired: tuple[str, ...]
+    deleted: tuple[str, ...]
+    bytes: int
+
+
+def sweep(
+    log: RunLog, policy: RetentionPolicy, *, term: int, now: datetime, in_use: Collection[str] = ()
+) -> SweepReport:
+    """Retire what `policy` does not keep, and delete the files of everything that does not exist any more.
+
+    Args:
+        log: the run; it is read up to its end.
+        term: of the caller; a newer attempt's start makes the request outdated.
+        now: for pins that expire.
+        in_use: keys of checkpoints that the caller needs himself, beside pinned ones.
+
+    Raises:
+        StaleTerm: a newer attempt began.
+        Pinned: a reader pinned one of them meanwhile; nothing was retired, sweep again.
+        StoreError: a file could not be deleted; the next sweep tries again.
+    """
+    state = log.refresh()
+    retired = expired(state.commits, policy, {*state.pinned(now), *in_use})
+    adopted = {commit.checkpoint: commit.run for commit in state.commits if commit.run}
+    if retired:
+        log.retire(term=term, keys=retired, reason="retention")
+    for key in retired:
+        if key in adopted:
+            _release(log, adopted[key])
+    deleted, freed = [], 0
+    for key in garbage(log.store, log.prefix, log.refresh()):
+        freed += delete_folder(log.store, f"{log.prefix}/{key}")
+        deleted.append(key)
+    return SweepReport(retired, tuple(deleted), freed)
+
+
+def garbage(store: Store, prefix: str, state: RunState) -> list[str]:
+    """Keys of folders whose files nobody counts on: retired ones, and orphans of attempts that are shut out.
+
+    What has the newest term and is not in the log is being written, so it stays.
+    """
+    alive = {commit.checkpoint for commit in state.commits} | {export.key for export in state.exports}
+    gone = []
+    for name in store.list_folders(f"{prefix}/data"):
+        key, match = f"data/{name}", _FOLDER.fullmatch(name)
+        if key not in alive and (key in state.retired or (match and int(match["term"]) < state.term)):
+            gone.append(key)
+    exports = {f"export/{name}" for name in store.list_folders(f"{prefix}/export")}
+    return [*gone, *sorted(exports & set(state.retired) - alive)]
+
+
+def delete_folder(store: Store, folder: str) -> int:
+    """Delete every object below a folder; returns their bytes."""
+    freed = 0
+    for info in list(store.list(folder)):
+        store.delete(info.key)
+        freed += info.size
+    return freed
+
+
+def _release(log: RunLog, holder: str) -> None:
+    """Take back the pin by which this run held a checkpoint of the run it was made from, in the same store."""
+    try:
+        RunLog.open(log.store, holder).unpin(log.state.run_id)
+    except (StoreError, NotFound):
+        # The pin stays: that keeps too much, never too little.
+        return
