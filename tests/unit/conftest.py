@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+FAKE_NODE = Path(__file__).parent / "fake_node"
 
 
 @pytest.fixture
@@ -22,3 +23,21 @@ def golden() -> Callable[[str, str], None]:
         assert text == expected, f"differs from {path}; UPDATE_GOLDEN=1 accepts the change"
 
     return compare
+
+
+@pytest.fixture
+def fake_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Let `sojourn run` start a stand-in for the trainer; the call says what it does and gives the file it tells in."""
+
+    def choose(scenario: str) -> Path:
+        saw = tmp_path / "saw.json"
+        monkeypatch.setenv("PYTHONPATH", str(FAKE_NODE))
+        monkeypatch.setenv("FAKE_NODE", scenario)
+        monkeypatch.setenv("FAKE_NODE_SAW", str(saw))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        monkeypatch.delenv("SOJOURN_STORE", raising=False)
+        # The stand-in needs neither; the check for them has a test of its own.
+        monkeypatch.setattr("sojourn.client.launch.NEEDED", ())
+        return saw
+
+    return choose

@@ -1,0 +1,44 @@
+"""What `sojourn --help` says about each verb: a plain table, so that help imports no verb.
+
+A test holds this table to the commands' own help. A verb of another package has no row here and is imported for help.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """A verb's line of help and, where it needs more than the base install, the extra that brings it."""
+
+    name: str
+    help: str
+    extra: str = ""
+
+
+SECTIONS: dict[str, tuple[Verb, ...]] = {
+    "Train": (
+        Verb("init", "Write a job manifest and a task to start from."),
+        Verb("validate", "Check manifests and say what is wrong with them."),
+        Verb("run", "Train a job on this machine, or resume it.", "trainer"),
+    ),
+    "Look": (
+        Verb("runs", "List the runs of a store."),
+        Verb("history", "Show a run's attempts, commits, exports and ancestors."),
+        Verb("report", "Write a run's history as one HTML page.", "report"),
+        Verb("compare", "Compare the variables of two checkpoints."),
+        Verb("verify", "Check a run's log and data against their digests."),
+    ),
+    "Move": (
+        Verb("copy", "Copy a run's checkpoint to another store."),
+        Verb("move", "Hand a run over to another store, where it goes on."),
+    ),
+    "Serve": (
+        Verb("export", "Export a run's model as SavedModel, Keras or H5.", "serving"),
+        Verb("serve", "Serve an exported model over HTTP.", "serving"),
+        Verb("predict", "Ask a served model for predictions."),
+    ),
+    "Shell": (Verb("completion", "Print the completion script for a shell."),),
+}
+
+VERBS: dict[str, Verb] = {verb.name: verb for section in SECTIONS.values() for verb in section}

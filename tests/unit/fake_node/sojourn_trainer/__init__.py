@@ -1,0 +1,1 @@
+"""Stands in for the trainer's package, where tests put this folder first on PYTHONPATH."""
