@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sojourn.api import CheckpointStore, InvalidManifest, Loaded, TrainingJob, load_manifests, parse
+from sojourn.api import (
+    CheckpointStore,
+    CheckpointStoreSpec,
+    InvalidManifest,
+    Loaded,
+    TrainingJob,
+    load_manifests,
+    parse,
+)
 from sojourn.client.overrides import override
 from sojourn.errors import InvalidInput
 
@@ -17,19 +25,28 @@ JobSource = str | Path | Mapping[str, Any] | TrainingJob
 
 @dataclass(frozen=True, slots=True)
 class JobToRun:
-    """A validated job, the folder its relative paths start from, and the address of the store it names, if any."""
+    """A validated job.
+
+    Args:
+        job: the job itself.
+        base: the folder that its relative paths start from.
+        store: the address of the store it names, if any.
+        environment: variables that the training process needs to reach that store.
+    """
 
     job: TrainingJob
     base: Path
-    store: str | None
+    store: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_job(source: JobSource, assignments: Sequence[str] = ()) -> JobToRun:
+def load_job(source: JobSource, assignments: Sequence[str] = (), *, look_for_store: bool = True) -> JobToRun:
     """The one TrainingJob of a file ("-" is standard input), a mapping or an object.
 
     Args:
         source: where the job is.
         assignments: `path=value` changes to it, as in "spec.training.epochs=3".
+        look_for_store: find the store that the job names; False where another one is used.
 
     Raises:
         InvalidInput: it is not valid, not exactly one, or names a store that cannot be found here.
@@ -45,7 +62,8 @@ def load_job(source: JobSource, assignments: Sequence[str] = ()) -> JobToRun:
         )
     stores = [item.obj for item in loaded if isinstance(item.obj, CheckpointStore)]
     job = _changed(jobs[0], assignments) if assignments else jobs[0]
-    return JobToRun(job, base, _store_address(job, stores))
+    store = _named_store(job, stores) if look_for_store else None
+    return JobToRun(job, base, store.uri if store else None, _environment(store) if store else {})
 
 
 def _load(source: JobSource) -> tuple[list[Loaded], Path]:
@@ -63,7 +81,10 @@ def _changed(job: TrainingJob, assignments: Sequence[str]) -> TrainingJob:
         changed = parse(json.dumps(manifest))[0].obj
     except InvalidManifest as error:
         # Positions in a text that nobody wrote would mislead, so only the fields are named.
-        said = [" ".join(filter(None, (p.message, p.expected and f"(expected: {p.expected})"))) for p in error.problems]
+        said = [
+            " ".join(filter(None, (p.message, p.expected and f"(expected: {p.expected})", p.advice)))
+            for p in error.problems
+        ]
         listed = "\n".join(f"  {p.field}: {text}" for p, text in zip(error.problems, said, strict=True))
         raise InvalidInput(f"--set makes the manifest of {job.name} invalid\n{listed}") from error
     if not isinstance(changed, TrainingJob):
@@ -71,10 +92,12 @@ def _changed(job: TrainingJob, assignments: Sequence[str]) -> TrainingJob:
     return changed
 
 
-def _store_address(job: TrainingJob, stores: Sequence[CheckpointStore]) -> str | None:
+def _named_store(job: TrainingJob, stores: Sequence[CheckpointStore]) -> CheckpointStoreSpec | None:
     reference = job.spec.checkpoint.store
-    if reference is None or reference.uri is not None:
-        return reference.uri if reference else None
+    if reference is None:
+        return None
+    if reference.uri is not None:
+        return CheckpointStoreSpec(uri=reference.uri)
     found = next((store for store in stores if store.name == reference.name), None)
     if found is None:
         raise InvalidInput(
@@ -86,7 +109,15 @@ def _store_address(job: TrainingJob, stores: Sequence[CheckpointStore]) -> str |
             f"the CheckpointStore {found.name!r} is a volume of a cluster",
             hint="Name a store of this machine with --store.",
         )
-    return found.spec.uri
+    return found.spec
+
+
+def _environment(store: CheckpointStoreSpec) -> dict[str, str]:
+    """Region and endpoint, by the names that S3 clients read; credentials are in this process's environment."""
+    if store.uri is None or not store.uri.startswith("s3://"):
+        return {}
+    known = {"AWS_REGION": store.region, "AWS_ENDPOINT": store.endpoint}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _named(source: JobSource) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sojourn.client.handle import Handle, Outcome
@@ -40,7 +41,9 @@ def run(
         SojournError: the packages for training are not installed.
     """
     settings = Settings.load()
-    found = load_job(job, assign)
+    found = load_job(job, assign, look_for_store=store is None)
+    if store is None:
+        settings = replace(settings, environment={**settings.environment, **found.environment})
     address = canonical(store if store is not None else found.store, settings)
     options = RunOptions(new=new, restore_from=restore_from, ray_address=ray_address)
     return Handle(prepare(found.job, base=found.base, store=address, options=options, settings=settings))
