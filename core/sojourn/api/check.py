@@ -41,7 +41,7 @@ def check(model: type[M], data: dict[str, Any], document: Document, base: Path) 
         try:
             valid = model.from_manifest(mended.data, known_broken=mended.broken)
         except ValidationError as error:
-            errors = error.errors(include_url=False)
+            errors = _without_echoes(error.errors(include_url=False))
             moved = mended.homes(errors)
             new = [details for details in errors if not mended.expected(details, moved)]
             problems += [explain(Found(model, details, document, base)) for details in new]
@@ -105,6 +105,17 @@ class _Mended:
                     path = path[:-1]
                 self.replaced.add(path)
                 return _remove(self.data, path)
+
+
+def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are called too short only because pydantic does not count their bad entries."""
+    paths = [details["loc"] for details in errors]
+    return [
+        details
+        for details in errors
+        if details["type"] != "too_short"
+        or not any(len(path) > len(details["loc"]) and _related(path, details["loc"]) for path in paths)
+    ]
 
 
 def _related(one: Path, other: Path) -> bool:

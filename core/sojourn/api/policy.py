@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sojourn.api import patterns
-from sojourn.api.base import Model, Union, exactly_one, unchangeable_optional
+from sojourn.api.base import Model, Rule, Union, exactly_one, unchangeable_optional
 
 ExportFormat = Literal["SavedModel", "Keras", "H5"]
 
@@ -82,6 +82,15 @@ class Export(Model):
         max_length=3,
         description="SavedModel: for servers. Keras: one .keras file. H5: the older HDF5 file.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+    rules = (
+        Rule(
+            "formats must not repeat one",
+            "self.formats.all(a, self.formats.exists_one(b, a == b))",
+            lambda export: len(set(export.formats)) == len(export.formats),
+            at=("formats",),
+        ),
     )
 
 

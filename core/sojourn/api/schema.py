@@ -100,7 +100,7 @@ def without_empty(default: Any) -> Any:
     if isinstance(default, dict):
         parts = {name: without_empty(value) for name, value in default.items()}
         default = {name: part for name, part in parts.items() if part is not None}
-    return None if default in ({}, [], (), "") else default
+    return None if default in ({}, [], ()) else default
 
 
 def _in_open_api(schema: Schema) -> Schema:

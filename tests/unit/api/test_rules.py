@@ -1,0 +1,92 @@
+"""The models and the CRDs refuse the same manifests, in the same place and the same words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.api_server import judge
+from helpers.manifests import BROKEN_JOBS, BROKEN_STORES, JOB, JOB_UPDATES, STORE, Broken, changed
+from sojourn.api import CheckpointStore, InvalidManifest, TrainingJob, parse, spec_digest
+from sojourn.api.crds import KINDS, definition
+
+CRDS = {kind.name: definition(kind) for kind in KINDS}
+BROKEN = [*((JOB, broken) for broken in BROKEN_JOBS), *((STORE, broken) for broken in BROKEN_STORES)]
+VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (JOB, {}),
+    (JOB, {"spec.workers.resources": {"cpu": "500m", "memory": 1073741824, "gpu": 2}}),
+    (JOB, {"spec.strategy": "MirroredStrategy", "spec.workers": {"devices": 2}}),
+    (JOB, {"spec.strategy": "TPUStrategy", "spec.workers.tpu": {"accelerator": "tpu-v5e", "topology": "2x2x4"}}),
+    (JOB, {"spec.training": {"globalBatchSize": 2, "steps": 1, "mode": "Fast", "threads": {"intraOp": 0}}}),
+    (JOB, {"spec.data.split": {"validation": 0.2, "test": 0.7}}),
+    (JOB, {"spec.data": None, "spec.checkpoint": None}),
+    (JOB, {"spec.restoreFrom": {"checkpoint": "other@12", "store": {"uri": "pvc://claim/runs"}}}),
+    (JOB, {"spec.export": {"formats": ["SavedModel", "Keras", "H5"]}}),
+    (JOB, {"spec.managedBy": "kueue.x-k8s.io/multikueue"}),
+    (STORE, {}),
+    (STORE, {"spec": {"uri": "file:///runs"}}),
+    (STORE, {"spec": {"pvc": {"claimName": "runs", "path": "a/..b"}}}),
+    (STORE, {"spec": {"pvc": {"claimName": "runs"}}}),
+    (STORE, {"spec.secretRef": {"name": "keys"}, "spec.endpoint": "http://127.0.0.1:9000", "spec.region": "eu"}),
+]
+
+
+@pytest.mark.parametrize(("manifest", "broken"), BROKEN, ids=lambda it: str(it) if isinstance(it, Broken) else "")
+def test_a_broken_manifest_is_refused_by_both(manifest: dict[str, Any], broken: Broken) -> None:
+    wrong = changed(manifest, broken.changes)
+    with pytest.raises(InvalidManifest) as refused:
+        parse(yaml.safe_dump(wrong))
+    problems = refused.value.problems
+    assert [problem.field for problem in problems] == [broken.field], str(refused.value)
+    assert broken.words in str(problems[0])
+    complaints = judge(CRDS[manifest["kind"]], wrong)
+    assert complaints
+    if broken.words and problems[0].expected == "":
+        assert any(broken.words in complaint for complaint in complaints), complaints
+
+
+@pytest.mark.parametrize(("manifest", "changes"), VALID_CHANGES, ids=str)
+def test_a_valid_manifest_is_taken_by_both(manifest: dict[str, Any], changes: dict[str, Any]) -> None:
+    right = changed(manifest, changes)
+    (loaded,) = parse(yaml.safe_dump(right))
+    assert judge(CRDS[manifest["kind"]], right) == []
+    assert judge(CRDS[manifest["kind"]], loaded.obj.to_manifest()) == []
+
+
+@pytest.mark.parametrize(("changes", "field"), JOB_UPDATES, ids=str)
+def test_an_update_may_change_what_does_not_define_the_run(changes: dict[str, Any], field: str) -> None:
+    complaints = judge(CRDS["TrainingJob"], changed(JOB, changes), JOB)
+    assert [complaint.split(":")[0] for complaint in complaints] == ([field] if field else []), complaints
+
+
+@pytest.mark.parametrize(("changes", "field"), JOB_UPDATES, ids=str)
+def test_the_digest_changes_with_what_defines_the_run(changes: dict[str, Any], field: str) -> None:
+    before, after = TrainingJob.from_manifest(JOB), TrainingJob.from_manifest(changed(JOB, changes))
+    placed = {"spec.restoreFrom", "spec.checkpoint.store", "spec.managedBy"}
+    assert (spec_digest(before) != spec_digest(after)) == (field != "" and field not in placed)
+
+
+def test_a_directory_of_code_is_for_one_machine_only() -> None:
+    local = changed(JOB, {"spec.task.code": {"directory": {"path": "."}}})
+    assert TrainingJob.from_manifest(local).spec.task.code is not None
+    (complaint,) = judge(CRDS["TrainingJob"], local)
+    assert complaint.startswith("spec.task.code.directory: directory is for `sojourn run`")
+
+
+def test_a_store_keeps_its_place() -> None:
+    moved = changed(STORE, {"spec.uri": "s3://other"})
+    assert judge(CRDS["CheckpointStore"], moved, STORE) == [
+        "spec.uri: uri cannot be set, changed or removed later: runs refer to the store by its name"
+    ]
+    assert judge(CRDS["CheckpointStore"], changed(STORE, {"spec.region": "eu"}), STORE) == []
+
+
+@pytest.mark.parametrize(("manifest", "model"), [(JOB, TrainingJob), (STORE, CheckpointStore)])
+def test_defaults_are_those_of_the_crd(manifest: dict[str, Any], model: type[TrainingJob | CheckpointStore]) -> None:
+    from helpers.api_server import defaulted
+
+    schema = CRDS[model.__name__]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    by_server = model.from_manifest(defaulted(schema, manifest))
+    assert by_server == model.from_manifest(manifest)
