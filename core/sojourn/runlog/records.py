@@ -104,7 +104,13 @@ class Recipient:
 
 @dataclass(frozen=True, kw_only=True)
 class Created(Record):
-    """Entry 0. `start` is a checkpoint that is complete in this store already: the run's first commit."""
+    """Entry 0, which makes a run exist with all that it brings along.
+
+    Args:
+        start: a checkpoint that is complete in this store already: the one from which the run goes on.
+        carried: older checkpoints of the parent that came along, in the order of its log.
+        exports: exports of the parent that came along.
+    """
 
     run_id: str
     name: str
@@ -114,6 +120,8 @@ class Created(Record):
     keep_best: KeepBest | None = None
     parent: Parent | None = None
     start: CommitInfo | None = None
+    carried: tuple[CommitInfo, ...] = ()
+    exports: tuple[ExportInfo, ...] = ()
     format: int = 1
 
 

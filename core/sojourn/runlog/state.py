@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sojourn.errors import CorruptData
 from sojourn.runlog.entries import Entry, Head
@@ -15,8 +16,10 @@ from sojourn.runlog.records import (
     Attempt,
     Body,
     Commit,
+    CommitInfo,
     Created,
     Export,
+    ExportInfo,
     Fence,
     KeepBest,
     Parent,
@@ -115,12 +118,25 @@ def first(entry: Entry) -> RunState:
     created = entry.body
     if not isinstance(created, Created):
         raise CorruptData(f"a log begins with a created entry, not with {entry.type}")
-    commits: tuple[Commit, ...] = ()
     term = created.parent.term if created.parent else 0
-    if created.start:
-        start = {name: getattr(created.start, name) for name in created.start.__dataclass_fields__}
-        commits = (Commit(**start, term=term, attempt_id="", index=0, time=created.time),)
-    return RunState(created=created, head=entry.head, term=term, commits=commits, commits_made=len(commits))
+    came = (*created.carried, *([created.start] if created.start else []))
+    commits = tuple(
+        Commit(**_fields(CommitInfo, info), term=term, attempt_id="", index=0, time=created.time) for info in came
+    )
+    exports = tuple(Export(**_fields(ExportInfo, info), index=0, time=created.time) for info in created.exports)
+    return RunState(
+        created=created,
+        head=entry.head,
+        term=term,
+        commits=commits,
+        exports=exports,
+        commits_made=len(commits),
+        last_export=max((export.version for export in exports), default=0),
+    )
+
+
+def _fields(cls: type[CommitInfo] | type[ExportInfo], info: CommitInfo | ExportInfo) -> dict[str, Any]:
+    return {name: getattr(info, name) for name in cls.__dataclass_fields__}
 
 
 def apply(state: RunState, entry: Entry) -> RunState:
