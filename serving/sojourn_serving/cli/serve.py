@@ -7,6 +7,11 @@ from typing import Any
 
 import click
 
+from sojourn.cli.options import store_option
+from sojourn.client.stores import existing_store
+from sojourn_serving.cli.cache import cache_folder
+from sojourn_serving.export.choose import choose_export
+from sojourn_serving.export.files import fetch
 from sojourn_serving.server.settings import MEBIBYTE, ServerSettings
 from sojourn_serving.server.source import Servable, find
 from sojourn_serving.server.supervisor import Supervisor
@@ -14,7 +19,7 @@ from sojourn_serving.server.supervisor import Supervisor
 
 @click.command(short_help="Serve an exported model over HTTP.")
 @click.argument("model")
-@click.option("--store", envvar="SOJOURN_STORE", help="Store of the run that MODEL names: a directory or a URI.")
+@store_option
 @click.option("--name", help="The model's name in URLs. By default the run's, or the folder's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8501, show_default=True, help="Port to listen on; 0 takes any free one.")
@@ -29,8 +34,8 @@ from sojourn_serving.server.supervisor import Supervisor
 def serve(model: str, store: str | None, name: str | None, max_body: int, **options: Any) -> None:
     """Serve MODEL until SIGTERM or Ctrl-C.
 
-    MODEL is a run's address (digits, digits@best, digits@1200) whose newest export is served, or a folder: a
-    SavedModel, an export, or a folder of versions as TensorFlow Serving reads it.
+    MODEL is a folder (a SavedModel, an export, or versions as TensorFlow Serving reads them), or a run's address
+    (digits, digits@best, digits@1200) whose newest export is fetched and verified. With --store it is an address.
 
     It speaks TensorFlow Serving's REST protocol (/v1/models/NAME:predict) and the Open Inference Protocol
     (/v2/models/NAME/infer), and answers /healthz, /readyz and /metrics.
@@ -58,8 +63,11 @@ def locate(model: str, store: str | None) -> tuple[str, Servable]:
         NotFound: neither a folder nor an exported run.
     """
     folder = Path(model)
-    if folder.is_dir() and (store is None or any(separator in model for separator in "/.")):
+    if store is None and folder.is_dir():
         servable = find(folder)
         named = servable.path.parent if servable.path.name.isdigit() else servable.path
         return named.name, servable
-    raise NotImplementedError
+    opened = existing_store(store)
+    log, export = choose_export(opened, model)
+    fetched = find(fetch(opened, log.prefix, export, cache_folder() / "exports"))
+    return log.state.name, Servable(fetched.path, export.version, fetched.golden)
