@@ -18,12 +18,13 @@ Path = tuple[str | int, ...]
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, or None."""
-    by_folded = {choice.lower(): choice for choice in choices}
-    folded = word.replace("_", "").replace("-", "").lower()
-    if folded in by_folded:
-        return by_folded[folded]
-    found = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.7)
+    by_folded = {_folded(choice): choice for choice in choices}
+    found = difflib.get_close_matches(_folded(word), by_folded, n=1, cutoff=0.7)
     return by_folded[found[0]] if found else None
+
+
+def _folded(word: str) -> str:
+    return word.replace("_", "").replace("-", "").lower()
 
 
 def fields_of(model: type[Model]) -> dict[str, Any]:
@@ -43,13 +44,22 @@ def home_of(model: type[Model], path: Path) -> Path | None:
     if inner is None or not isinstance(name, str):
         return None
     sibling = nearest(name, fields_of(inner))
-    elsewhere = places(model).get(sibling if sibling and sibling.lower() == name.lower() else name, ())
-    if len(elsewhere) == 1 and elsewhere[0][:-1] != tuple(parent):
-        return elsewhere[0]
+    if sibling is None or _folded(sibling) != _folded(name):
+        elsewhere = _place(model, name)
+        if elsewhere is not None:
+            return elsewhere
     if sibling is not None:
         return (*parent, sibling)
-    meant = nearest(name, [word for word, found in places(model).items() if len(found) == 1])
-    return places(model)[meant][0] if meant else None
+    meant = nearest(name, [word for word in places(model) if _place(model, word)])
+    return _place(model, meant) if meant else None
+
+
+def _place(model: type[Model], name: str) -> Path | None:
+    """The one place of a field of this name, or the one nearest to the top."""
+    found = sorted(places(model).get(name, ()), key=len)
+    if len(found) > 1 and len(found[0]) == len(found[1]):
+        return None
+    return found[0] if found else None
 
 
 def annotation_at(model: type[Model], path: Sequence[str | int]) -> Any:

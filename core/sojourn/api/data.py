@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sojourn.api.base import DEFINES_RUN, JsonObject, Model, Rule, Union, exactly_one, unchangeable
-from sojourn.api.task import Entrypoint, Path
+from sojourn.api.task import Entrypoint, Name, Path
 
 BuiltinName = Literal["digits", "iris", "wine", "breast_cancer", "diabetes"]
 Normalization = Literal["None", "MinMax", "Standard"]
@@ -44,7 +44,7 @@ class CsvData(Model):
 
     path: Path = Field(examples=["/data/samples.csv"], description="Path of the file on every worker.")
     label: str = Field(examples=["label"], min_length=1, max_length=253, description="Column that holds the target.")
-    features: tuple[str, ...] = Field(
+    features: tuple[Name, ...] = Field(
         default=(),
         strict=False,
         max_length=4096,

@@ -11,10 +11,10 @@ from sojourn.api.advice import nearest
 from sojourn.api.check import check
 from sojourn.api.checkpoint_store import CheckpointStore
 from sojourn.api.meta import API_VERSION
-from sojourn.api.problems import InvalidManifest, Problem, field_path
+from sojourn.api.problems import InvalidManifest, Position, Problem, field_path
 from sojourn.api.training_job import TrainingJob
 from sojourn.api.yaml_tree import Document, Path, read_documents
-from sojourn.errors import NotFound
+from sojourn.errors import InvalidInput, NotFound
 
 Resource = TrainingJob | CheckpointStore
 KINDS: Final[dict[str, type[Resource]]] = {"TrainingJob": TrainingJob, "CheckpointStore": CheckpointStore}
@@ -35,13 +35,19 @@ def load_manifests(source: str | FilePath) -> list[Loaded]:
     Raises:
         InvalidManifest: something is wrong; it carries all problems of the file.
         NotFound: there is no such file.
+        InvalidInput: the file cannot be read.
     """
-    if str(source) == "-":
-        return parse(sys.stdin.read(), "<stdin>")
+    name = "<stdin>" if str(source) == "-" else str(source)
     try:
-        return parse(FilePath(source).read_text(encoding="utf-8"), str(source))
+        text = sys.stdin.read() if str(source) == "-" else FilePath(source).read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {source}", hint="Give the path of a manifest, or - for stdin.") from error
+        raise NotFound(f"there is no file {name}", hint="Give the path of a manifest, or - for stdin.") from error
+    except UnicodeDecodeError as error:
+        at = Position(error.object[: error.start].count(b"\n") + 1, 1)
+        raise InvalidManifest([Problem(name, at, "", f"not UTF-8 text ({error.reason})")]) from error
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}") from error
+    return parse(text, name)
 
 
 def parse(text: str, file: str = "<text>") -> list[Loaded]:

@@ -21,6 +21,7 @@ from sojourn.api.meta import NameReference
 
 Entrypoint = Annotated[str, Field(pattern=patterns.ENTRYPOINT.regex, max_length=253)]
 Path = Annotated[str, Field(min_length=1, max_length=1024)]
+Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class ImageCode(Model):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sojourn.api.base import DEFINES_RUN, JsonObject, Model, Rule, exactly_one, unchangeable, unchangeable_optional
+from sojourn.api.task import Name
 
 Mode = Literal["Exact", "Fast"]
 OnNaN = Literal["Stop", "RollBack", "Ignore"]
@@ -71,7 +72,7 @@ class Training(Model):
         default=None, description="Optimizer, for tasks that return an uncompiled model."
     )
     loss: KerasObject | None = Field(default=None, description="Loss, for tasks that return an uncompiled model.")
-    metrics: tuple[str, ...] = Field(
+    metrics: tuple[Name, ...] = Field(
         default=(),
         strict=False,
         max_length=64,

@@ -71,7 +71,10 @@ def _syntax_error(error: yaml.YAMLError, file: str) -> Document:
     if isinstance(error, yaml.MarkedYAMLError):
         if mark := error.problem_mark or error.context_mark:
             at = _position(mark)
-        message = ", ".join(part for part in (error.context, error.problem) if part)
+        context = error.context
+        if context and error.context_mark and error.context_mark.line + 1 != at.line:
+            context += f" that starts in line {error.context_mark.line + 1}"
+        message = ", ".join(part for part in (context, error.problem) if part)
     elif isinstance(error, yaml.reader.ReaderError):
         message = f"{error.reason} (character {error.position})"
     advice = "Indent with spaces." if "cannot start any token" in message else ""
