@@ -108,7 +108,7 @@ image-trainer: ## build the trainer's image
 image-serving: ## build the model server's image
 image-operator image-trainer image-serving: image-%:
 	$(if $(ENGINE),,$(error neither buildah nor docker is installed))
-	$(ENGINE) build --target $* --tag $(IMAGE_PREFIX)-$*:$(VERSION) \
+	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--layers) --target $* --tag $(IMAGE_PREFIX)-$*:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_ARGS) .
 
 .PHONY: clean
