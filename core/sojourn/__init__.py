@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sojourn.client.handle import Handle, Outcome, RunFailed
     from sojourn.client.history import Chapter, History, history, runs
     from sojourn.client.run import run, wait
+    from sojourn.client.transfer import TransferResult, copy, move
+    from sojourn.client.verify import VerifyReport, verify
 
 __version__ = "0.1.0"
 
@@ -21,6 +23,8 @@ _HOMES = {
     "sojourn.client.handle": ("Handle", "Outcome", "RunFailed"),
     "sojourn.client.history": ("Chapter", "History", "history", "runs"),
     "sojourn.client.run": ("run", "wait"),
+    "sojourn.client.transfer": ("TransferResult", "copy", "move"),
+    "sojourn.client.verify": ("VerifyReport", "verify"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -32,11 +36,16 @@ __all__ = [
     "History",
     "Outcome",
     "RunFailed",
+    "TransferResult",
+    "VerifyReport",
     "__version__",
     "compare",
+    "copy",
     "history",
+    "move",
     "run",
     "runs",
+    "verify",
     "wait",
 ]
 

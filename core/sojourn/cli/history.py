@@ -90,8 +90,9 @@ def what(body: object) -> str:  # noqa: PLR0911 (one branch per kind of entry)
     from sojourn.runlog import records
 
     match body:
-        case records.Created(start=start):
-            return f"starts from step {start.step:,}" if start else ""
+        case records.Created(start=start, carried=carried):
+            more = f", with {words.plural(len(carried), 'older checkpoint')}" if carried else ""
+            return f"starts from step {start.step:,}{more}" if start else ""
         case records.Attempt(term=term, attempt_id=attempt, info=info):
             known = ", ".join(f"{name} {value}" for name, value in info.items() if isinstance(value, str | int))
             return f"term {term}, attempt {attempt}" + (known and f", {known}")

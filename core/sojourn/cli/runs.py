@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sojourn.runlog.runs import RunSummary
 
 HEADS = ("NAME", "RUN ID", "STEP", "COMMITS", "ATTEMPTS", "SIZE", "LAST COMMIT", "STATE")
+NUMBERS = ("STEP", "COMMITS", "ATTEMPTS", "SIZE")
 
 
 @click.command(short_help="List the runs of a store.")
@@ -29,7 +30,7 @@ def runs(store: str | None, namespace: str | None, output: str) -> None:
     if output != "table":
         print_data([record(run) for run in found], output)
     elif found:
-        print_table(HEADS, rows(found, datetime.now(UTC)), right=("STEP", "COMMITS", "ATTEMPTS", "SIZE"))
+        print_table(HEADS, rows(found, datetime.now(UTC)), right=NUMBERS)
     else:
         click.echo("No runs yet. `sojourn run job.yaml` makes one.", err=True)
 

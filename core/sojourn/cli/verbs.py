@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[Verb, ...]] = {
         Verb("verify", "Check a run's log and data against their digests."),
     ),
     "Move": (
-        Verb("copy", "Copy a run's checkpoint to another store."),
+        Verb("copy", "Copy a run to another store."),
         Verb("move", "Hand a run over to another store, where it goes on."),
     ),
     "Serve": (

@@ -19,18 +19,6 @@ HEAVY = ("pydantic", "obstore", "numpy", "tensorflow", "ray", "keras", "rich", "
 
 
 @pytest.fixture
-def sojourn(capsys):
-    """Run the command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments):
-        code = main(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
-
-@pytest.fixture
 def verb(monkeypatch):
     """Add a verb that does what the test says."""
 
