@@ -1,0 +1,115 @@
+"""Writes this worker's shard of a checkpoint in the background, and tells the coordinator when it is durable.
+
+A store that fails is tried again with growing pauses; then the save is given up and training goes on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sojourn.checkpoint.commit import shard_key
+from sojourn.checkpoint.manifest import CheckpointMeta
+from sojourn.checkpoint.shard import ShardReport, ShardWriter
+from sojourn.errors import SojournError
+from sojourn.store.base import Store
+from sojourn_trainer.checkpointing.snapshot import SavedTensor, SnapshotPool, nonfinite
+from sojourn_trainer.workers.assignment import CoordinatorPort, SaveId, ShardSaved
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SaverSettings:
+    """How hard a save is tried: pauses between attempts in seconds, and whether weights must be finite."""
+
+    pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    require_finite: bool = True
+
+
+@dataclass(frozen=True)
+class ShardPlace:
+    """Where this worker's shards go."""
+
+    store: Store
+    run_prefix: str
+    rank: int
+    workers: int
+
+
+class Saver:
+    """At most one save is under way; `busy` says whether."""
+
+    def __init__(
+        self,
+        place: ShardPlace,
+        pool: SnapshotPool,
+        coordinator: CoordinatorPort,
+        settings: SaverSettings,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._place = place
+        self._pool = pool
+        self._coordinator = coordinator
+        self._settings = settings
+        self._sleep = sleep
+        self._thread: threading.Thread | None = None
+        self._failure: str | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def save(self, save: SaveId, meta: CheckpointMeta | None, extra: Mapping[str, np.ndarray]) -> None:
+        """Copy the state now and write it in the background; waits first for a save that is still under way."""
+        self.wait()
+        begun = time.monotonic()
+        tensors = self._pool.take(extra)
+        stall = time.monotonic() - begun
+        self._failure = None
+        self._thread = threading.Thread(
+            target=self._run, args=(save, meta, tensors, stall), name=f"save-{save.step}", daemon=True
+        )
+        self._thread.start()
+
+    def wait(self) -> str | None:
+        """Wait for the save under way; on rank 0 until it is committed. Returns why it failed, or None."""
+        if self._thread is not None:
+            self._thread.join()
+        return self._failure
+
+    def _run(self, save: SaveId, meta: CheckpointMeta | None, tensors: Sequence[SavedTensor], stall: float) -> None:
+        begun = time.monotonic()
+        bad = nonfinite(tensors) if self._settings.require_finite else ()
+        try:
+            report = self._write(save, tensors)
+        except (SojournError, OSError) as error:
+            log.warning("save at step %d failed: %s", save.step, error)
+            self._failure = str(error)
+            self._coordinator.save_failed(save, self._place.rank, str(error))
+            return
+        shard = ShardSaved(self._place.rank, report.to_json(), time.monotonic() - begun, stall, bad)
+        self._coordinator.shard_saved(save, shard, meta)
+        if self._place.rank == 0:
+            self._failure = self._coordinator.wait_for_commit(save)
+
+    def _write(self, save: SaveId, tensors: Sequence[SavedTensor]) -> ShardReport:
+        place = self._place
+        key = shard_key(place.run_prefix, save.key, place.rank, place.workers)
+        pauses = list(self._settings.pauses)
+        while True:
+            try:
+                with ShardWriter(place.store, key) as shard:
+                    for tensor in tensors:
+                        shard.add(tensor.name, tensor.dtype, tensor.shape, tensor.data)
+                return shard.report
+            except (SojournError, OSError) as error:
+                if not pauses:
+                    raise
+                log.warning("writing %s failed, trying again in %.1f s: %s", key, pauses[0], error)
+                self._sleep(pauses.pop(0))

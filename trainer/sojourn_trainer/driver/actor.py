@@ -1,0 +1,125 @@
+"""The coordinator as a Ray actor, and the two sides that call it. No worker ever waits for another through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from sojourn.api import TrainingJob
+from sojourn.checkpoint.manifest import CheckpointMeta, Position
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Commit, CommitInfo
+from sojourn.store.open import open_store
+from sojourn_trainer.driver.coordinator import AttemptStart, Coordinator, Result
+from sojourn_trainer.driver.observers import EventQueue, HistoryFiles, Observer, RayMetrics, TensorBoardFiles
+from sojourn_trainer.driver.retention import Retention
+from sojourn_trainer.driver.timing import Clocks
+from sojourn_trainer.workers.assignment import (
+    Outcome,
+    ProgressUpdate,
+    Request,
+    RunRef,
+    SaveId,
+    ShardSaved,
+    WorkerFailure,
+)
+
+
+class CoordinatorActor:
+    """Runs with several threads: a worker may wait for a commit while another reports its shard."""
+
+    def __init__(self, job: Mapping[str, Any], run: RunRef, tensorboard: str | None) -> None:
+        store = open_store(run.store)
+        self._log = RunLog.open(store, run.prefix)
+        self._queue = EventQueue()
+        observers: list[Observer] = [self._queue, HistoryFiles(store, run.prefix), RayMetrics(run.name)]
+        if tensorboard is not None:
+            observers.append(TensorBoardFiles(Path(tensorboard)))
+        parsed = TrainingJob.model_validate(job)
+        retention = Retention(self._log, parsed.spec.checkpoint)
+        self._coordinator = Coordinator(parsed, self._log, observers, retention, Clocks())
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """One method of the coordinator, by name."""
+        return getattr(self._coordinator, method)(*arguments)
+
+    def drain(self) -> list[str]:
+        """Events since the last call, encoded."""
+        return self._queue.drain()
+
+
+THREADS = 64
+
+
+class DriverHandle:
+    """The driver's side of the actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def begin_attempt(self, attempt_id: str, workers: int, info: Mapping[str, Any]) -> AttemptStart:
+        return ray.get(self._actor.call.remote("begin_attempt", attempt_id, workers, info))
+
+    def ask(self, request: Request, reason: str = "") -> None:
+        ray.get(self._actor.call.remote("ask", request, reason))
+
+    def give_up(self, message: str, hint: str, exit_code: int) -> None:
+        ray.get(self._actor.call.remote("give_up", message, hint, exit_code))
+
+    def drain(self) -> list[str]:
+        return ray.get(self._actor.drain.remote())
+
+    def result(self) -> Result:
+        return ray.get(self._actor.call.remote("result"))
+
+    def last_commit(self) -> Commit | None:
+        return ray.get(self._actor.call.remote("last_commit"))
+
+    def close(self) -> None:
+        ray.get(self._actor.call.remote("close"))
+
+
+class WorkerHandle:
+    """CoordinatorPort over the actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return ray.get(self._actor.call.remote(method, *arguments))
+
+    def launched(self, phase: str, seconds: float) -> None:
+        self._call("launched", phase, seconds)
+
+    def started(self, steps_per_epoch: int, total_steps: int, restored_step: int | None) -> None:
+        self._call("started", steps_per_epoch, total_steps, restored_step)
+
+    def progress(self, update: ProgressUpdate) -> None:
+        self._actor.call.remote("progress", update)
+
+    def epoch_ended(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        self._call("epoch_ended", epoch, step, metrics)
+
+    def shard_saved(self, save: SaveId, shard: ShardSaved, meta: CheckpointMeta | None) -> None:
+        self._call("shard_saved", save, shard, meta)
+
+    def save_failed(self, save: SaveId, rank: int, error: str) -> None:
+        self._call("save_failed", save, rank, error)
+
+    def wait_for_commit(self, save: SaveId) -> str | None:
+        return self._call("wait_for_commit", save)
+
+    def request(self) -> Request:
+        return self._call("request")
+
+    def not_finite(self, step: int, next_batch: Position) -> CommitInfo | None:
+        return self._call("not_finite", step, next_batch)
+
+    def stopped(self, step: int, outcome: Outcome, metrics: Mapping[str, float]) -> None:
+        self._call("stopped", step, outcome, metrics)
+
+    def failed(self, failure: WorkerFailure) -> None:
+        self._call("failed", failure)

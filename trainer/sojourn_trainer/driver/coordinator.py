@@ -1,0 +1,359 @@
+"""The one place that decides for a whole attempt: begins it, commits its checkpoints, answers its workers.
+
+Workers call it through a Ray actor (driver/actor.py). It starts no TensorFlow and knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sojourn import events
+from sojourn.api import TrainingJob
+from sojourn.checkpoint.commit import finish
+from sojourn.checkpoint.manifest import CheckpointMeta, Position
+from sojourn.errors import CorruptData, Refused, SojournError, StoreError
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Commit, CommitInfo
+from sojourn_trainer.driver.backoff import Backoff
+from sojourn_trainer.driver.observers import Observer
+from sojourn_trainer.driver.retention import Retention
+from sojourn_trainer.driver.saves import PendingSave
+from sojourn_trainer.driver.timing import Clocks
+from sojourn_trainer.workers.assignment import (
+    Outcome,
+    ProgressUpdate,
+    Request,
+    SaveId,
+    ShardSaved,
+    WorkerFailure,
+)
+
+log = logging.getLogger(__name__)
+
+_COMMIT_PAUSES = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class AttemptStart:
+    """What a new attempt's workers need: its term, and the checkpoint to start from."""
+
+    term: int
+    restore: CommitInfo | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the work in this process ended; `failure` is None where it did not fail."""
+
+    outcome: Outcome | None
+    step: int
+    metrics: Mapping[str, float]
+    failure: WorkerFailure | None
+    stop_reason: str
+
+
+class Coordinator:
+    """Thread-safe. Its methods are the driver's side; those of CoordinatorPort are the workers'."""
+
+    def __init__(
+        self, job: TrainingJob, run: RunLog, observers: Sequence[Observer], retention: Retention, clocks: Clocks
+    ) -> None:
+        self._job = job
+        self._run = run
+        self._observers = observers
+        self._retention = retention
+        self._clocks = clocks
+        self._lock = threading.Condition()
+        self._backoff = Backoff(job.spec.backoff_limit)
+        self._attempt_id = ""
+        self._term = 0
+        self._workers = 0
+        self._total_steps = 0
+        self._saves: dict[str, PendingSave] = {}
+        self._rollbacks: dict[tuple[int, int, Position], CommitInfo | None] = {}
+        self._request = Request.NONE
+        self._stop_reason = ""
+        self._failure: WorkerFailure | None = None
+        self._attempt_error = ""
+        self._last_commit_at: float | None = None
+        self._outcome: Outcome | None = None
+        self._step = 0
+        self._metrics: Mapping[str, float] = {}
+
+    # The driver's side
+
+    def begin_attempt(self, attempt_id: str, workers: int, info: Mapping[str, Any]) -> AttemptStart:
+        """Shut out older attempts and say where to start from.
+
+        Raises:
+            Refused: no further attempt is allowed: the run is fenced, a failure was permanent, or too many failures
+                came without a commit between them.
+        """
+        with self._lock:
+            if self._attempt_id:
+                self._count_failure()
+            if self._failure is not None:
+                raise Refused(self._failure.message, hint=self._failure.hint)
+            self._fail_open_saves("the attempt ended")
+            self._attempt_id, self._workers, self._attempt_error = attempt_id, workers, ""
+            try:
+                self._term = self._run.begin_attempt(attempt_id, dict(info))
+            except SojournError as error:
+                self._failure = _failure_of(error)
+                raise
+            latest = self._run.state.latest
+            return AttemptStart(self._term, latest)
+
+    def ask(self, request: Request, reason: str = "") -> None:
+        """Ask the workers for something at their next boundary; STOP and ABORT are not taken back."""
+        with self._lock:
+            if self._request not in (Request.STOP, Request.ABORT) or request is Request.ABORT:
+                self._request = request
+                self._stop_reason = self._stop_reason or reason
+
+    def give_up(self, message: str, hint: str, exit_code: int) -> None:
+        """Allow no further attempt."""
+        with self._lock:
+            self._failure = self._failure or WorkerFailure(-1, message, hint, True, exit_code)
+
+    def result(self) -> Result:
+        """How it ended, once no worker runs any more."""
+        with self._lock:
+            return Result(self._outcome, self._step, dict(self._metrics), self._failure, self._stop_reason)
+
+    def last_commit(self) -> Commit | None:
+        """The newest checkpoint that exists."""
+        return self._run.state.latest
+
+    def close(self) -> None:
+        """Finish what observers and retention still have to do."""
+        self._retention.close()
+        for observer in self._observers:
+            observer.close()
+
+    # The workers' side: CoordinatorPort
+
+    def launched(self, phase: str, seconds: float) -> None:
+        self._emit(events.Launch(time=self._clocks.wall(), phase=phase, seconds=seconds))
+
+    def started(self, steps_per_epoch: int, total_steps: int, restored_step: int | None) -> None:
+        state, spec = self._run.state, self._job.spec
+        with self._lock:
+            self._total_steps = total_steps
+        self._emit(
+            events.Started(
+                time=self._clocks.wall(),
+                run=state.name,
+                run_id=state.run_id,
+                attempt=self._attempt_id,
+                term=self._term,
+                restored_step=restored_step,
+                workers=self._workers,
+                strategy=spec.strategy,
+                steps_per_epoch=steps_per_epoch,
+                total_steps=total_steps,
+                epochs=-(-total_steps // steps_per_epoch),
+            )
+        )
+
+    def progress(self, update: ProgressUpdate) -> None:
+        now = self._clocks.monotonic()
+        with self._lock:
+            self._step = max(self._step, update.step)
+            since = None if self._last_commit_at is None else now - self._last_commit_at
+            left = self._total_steps - update.step
+        batch = self._job.spec.training.global_batch_size
+        speed = update.samples_per_second
+        self._emit(
+            events.Progress(
+                time=self._clocks.wall(),
+                step=update.step,
+                epoch=update.epoch,
+                total_steps=self._total_steps,
+                loss=update.loss if update.loss is not None else float("nan"),
+                metrics=update.metrics,
+                samples_per_second=speed or None,
+                eta_seconds=left * batch / speed if speed else None,
+                seconds_since_commit=since,
+            )
+        )
+
+    def epoch_ended(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        self._emit(events.EpochEnd(time=self._clocks.wall(), epoch=epoch, step=step, metrics=metrics))
+
+    def shard_saved(self, save: SaveId, shard: ShardSaved, meta: CheckpointMeta | None) -> None:
+        with self._lock:
+            complete = self._pending(save).add(shard, meta)
+        if complete:
+            self._commit(self._pending(save))
+
+    def save_failed(self, save: SaveId, rank: int, error: str) -> None:
+        self._resolve(self._pending(save), f"worker {rank}: {error}")
+
+    def wait_for_commit(self, save: SaveId) -> str | None:
+        with self._lock:
+            pending = self._pending(save)
+            self._lock.wait_for(lambda: pending.resolved)
+            return pending.failure
+
+    def request(self) -> Request:
+        with self._lock:
+            asked = self._request
+            if asked is Request.CHECKPOINT:
+                self._request = Request.NONE
+            return asked
+
+    def not_finite(self, step: int, next_batch: Position) -> CommitInfo | None:
+        """All workers ask with the same arguments and get the same answer."""
+        key = (self._term, step, next_batch)
+        with self._lock:
+            self._lock.wait_for(lambda: all(save.resolved for save in self._saves.values()))
+            if key not in self._rollbacks:
+                self._rollbacks[key] = self._decide_roll_back(step)
+            return self._rollbacks[key]
+
+    def stopped(self, step: int, outcome: Outcome, metrics: Mapping[str, float]) -> None:
+        with self._lock:
+            self._step, self._outcome, self._metrics = step, outcome, dict(metrics)
+
+    def failed(self, failure: WorkerFailure) -> None:
+        with self._lock:
+            self._attempt_error = self._attempt_error or failure.message
+            if failure.permanent:
+                self._failure = self._failure or failure
+
+    # Inner workings
+
+    def _pending(self, save: SaveId) -> PendingSave:
+        with self._lock:
+            return self._saves.setdefault(save.key, PendingSave(save, self._workers, self._clocks.monotonic()))
+
+    def _commit(self, pending: PendingSave) -> None:
+        if pending.nonfinite and self._job.spec.training.on_nan != "Ignore":
+            self._resolve(pending, f"not finite: {', '.join(pending.nonfinite[:4])}")
+            return
+        pauses = list(_COMMIT_PAUSES)
+        while True:
+            try:
+                commit = self._write(pending)
+                break
+            except (StoreError, OSError) as error:
+                if not pauses:
+                    self._resolve(pending, str(error))
+                    return
+                self._clocks.sleep(pauses.pop(0))
+            except (Refused, CorruptData) as error:
+                self._lose_run(error)
+                self._resolve(pending, str(error))
+                return
+        with self._lock:
+            self._backoff = self._backoff.after_commit()
+            self._last_commit_at = self._clocks.monotonic()
+        self._resolve(pending, None)
+        self._emit(
+            events.Committed(
+                time=self._clocks.wall(),
+                step=commit.step,
+                bytes=commit.bytes,
+                seconds=self._clocks.monotonic() - pending.begun,
+                stall_seconds=pending.stall_seconds,
+                checkpoint=commit.checkpoint,
+            )
+        )
+        self._retention.after_commit(self._term)
+
+    def _write(self, pending: PendingSave) -> Commit:
+        meta = pending.meta
+        assert meta is not None
+        manifest, digest = finish(self._run.store, self._run.prefix, pending.save.key, pending.reports(), meta)
+        info = CommitInfo(
+            step=meta.step,
+            checkpoint=pending.save.key,
+            manifest=digest,
+            epoch=meta.position.epoch,
+            samples=meta.samples,
+            bytes=manifest.total_bytes,
+            metrics=dict(meta.extra["metrics"]),
+            wall_seconds=self._clocks.monotonic(),
+        )
+        return self._run.commit(term=self._term, attempt_id=self._attempt_id, commit=info)
+
+    def _resolve(self, pending: PendingSave, failure: str | None) -> None:
+        with self._lock:
+            if pending.resolved:
+                return
+            pending.resolved, pending.failure = True, failure
+            self._lock.notify_all()
+        if failure is not None:
+            self._emit(
+                events.SaveFailed(time=self._clocks.wall(), step=pending.save.step, error=failure, will_retry=False)
+            )
+
+    def _fail_open_saves(self, reason: str) -> None:
+        for pending in self._saves.values():
+            if not pending.resolved:
+                pending.resolved, pending.failure = True, reason
+        self._saves.clear()
+        self._lock.notify_all()
+
+    def _lose_run(self, error: SojournError) -> None:
+        """Another attempt owns the run, or it was handed over: nothing of this one may go on."""
+        with self._lock:
+            self._failure = self._failure or _failure_of(error)
+        self.ask(Request.ABORT)
+
+    def _decide_roll_back(self, step: int) -> CommitInfo | None:
+        latest = self._run.state.latest
+        policy = self._job.spec.training.on_nan
+        where = f"the last good checkpoint is step {latest.step}" if latest else "there is no checkpoint yet"
+        if policy == "Stop" or latest is None:
+            self.give_up(
+                f"the loss is not finite after step {step}; {where}",
+                "Lower the learning rate or look at the data near that step; spec.training.onNaN: RollBack goes back "
+                "and leaves out the batches since.",
+                1,
+            )
+            return None
+        self._backoff = self._backoff.after_failure()
+        if self._backoff.exhausted:
+            self.give_up(
+                f"the loss is not finite after step {step}, for the {self._backoff.failures}th time since {where}",
+                "Lower the learning rate or look at the data near that step.",
+                1,
+            )
+            return None
+        reason = "the loss was not finite; the batches since are left out"
+        self._emit(events.RolledBack(time=self._clocks.wall(), from_step=step, to_step=latest.step, reason=reason))
+        return latest
+
+    def _count_failure(self) -> None:
+        self._backoff = self._backoff.after_failure()
+        error = self._attempt_error or "a worker process was lost"
+        self._emit(
+            events.AttemptFailed(
+                time=self._clocks.wall(),
+                attempt=self._attempt_id,
+                error=error,
+                failures=self._backoff.failures,
+                backoff_limit=self._backoff.limit,
+            )
+        )
+        if self._backoff.exhausted:
+            self.give_up(
+                f"{self._backoff.failures} failures without a new checkpoint between them; the last: {error}",
+                "Read the log, mend the cause and run the job again; it goes on from the last checkpoint. "
+                "spec.backoffLimit allows more.",
+                1,
+            )
+
+    def _emit(self, event: events.Event) -> None:
+        for observer in self._observers:
+            observer.observe(event)
+
+
+def _failure_of(error: SojournError) -> WorkerFailure:
+    return WorkerFailure(-1, error.message, error.hint, True, error.exit_code)

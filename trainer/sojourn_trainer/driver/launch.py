@@ -1,0 +1,70 @@
+"""Runs the worker group on Ray Train, and starts it again after failures for as long as the coordinator allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+from sojourn.api import TrainingJob
+from sojourn_trainer.workers.assignment import RunRef
+from sojourn_trainer.workers.backend import SojournBackendConfig
+from sojourn_trainer.workers.ray_entry import train_in_worker
+
+# Ray Train looks after its workers this often, which bounds how soon a lost one is noticed.
+_RAY_TRAIN_SETTINGS = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+
+def build_trainer(
+    job: TrainingJob, run: RunRef, coordinator: Any, *, job_folder: str, spec_digest: str, scratch: Path
+) -> DataParallelTrainer:
+    """The Ray Train job for a TrainingJob; nothing runs before its `fit`.
+
+    Args:
+        coordinator: handle of the CoordinatorActor.
+        job_folder: "job/<digest>" in the run.
+        spec_digest: of the manifest.
+        scratch: a local folder for Ray Train's own files; nothing of the run is kept there.
+    """
+    os.environ.update(_RAY_TRAIN_SETTINGS)
+    spec = job.spec
+    backend = SojournBackendConfig(
+        run=run,
+        job=job.to_manifest(),
+        job_folder=job_folder,
+        spec_digest=spec_digest,
+        devices=spec.workers.devices,
+        coordinator=coordinator,
+    )
+    return DataParallelTrainer(
+        train_in_worker,
+        train_loop_config={"coordinator": coordinator},
+        backend_config=backend,
+        scaling_config=ScalingConfig(
+            num_workers=spec.workers.replicas,
+            resources_per_worker=dict(worker_resources(job)),
+            placement_strategy="SPREAD" if spec.workers.replicas > 1 else "PACK",
+        ),
+        run_config=RunConfig(
+            name=f"{run.name}-{run.run_id[:8]}",
+            storage_path=str(scratch),
+            failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),
+        ),
+    )
+
+
+def worker_resources(job: TrainingJob) -> Mapping[str, float]:
+    """What Ray reserves for one worker."""
+    resources = job.spec.workers.resources
+    wanted = {"CPU": resources.cpu_count}
+    if resources.gpu:
+        wanted["GPU"] = float(resources.gpu)
+    return wanted

@@ -1,0 +1,185 @@
+"""Finds or begins the run that a job means, before anything expensive is started.
+
+The same manifest again resumes its run. A manifest that defines another run is refused until somebody says `--new`.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from sojourn.api import TrainingJob
+from sojourn.api.digest import canonical_json, run_definition, spec_digest
+from sojourn.errors import InvalidInput, NotFound, Refused, SojournError
+from sojourn.runlog.address import resolve
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Commit, CommitInfo, Created, KeepBest, Parent
+from sojourn.runlog.runs import create_run, find_run, run_prefix
+from sojourn.store.base import KeyMissing, Store
+from sojourn_trainer.workers.assignment import RunRef
+
+JOB_FILE = "job.json"
+CODE_FILE = "code.tar"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What somebody asks to run.
+
+    Attributes:
+        job: the manifest; a code directory is replaced by its archive's digest.
+        code: the archive, or None where the code is installed or the run has it already.
+        new: begin a new run even if one of this name exists.
+        restore_from: address of a checkpoint to start a new run from, over the manifest's restoreFrom.
+    """
+
+    job: TrainingJob
+    code: bytes | None = None
+    new: bool = False
+    restore_from: str | None = None
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is ready for an attempt."""
+
+    run: RunRef
+    job_folder: str
+    spec_digest: str
+
+
+def prepare_run(store: Store, request: RunRequest) -> PreparedRun:
+    """The run to work on; its job's files are in the store when this returns.
+
+    Raises:
+        Fenced: the run of that name has moved away.
+        Refused: the manifest defines another run than the one of that name.
+        InvalidInput: the task's code is missing, or the checkpoint to restore from cannot be used.
+    """
+    job = request.job
+    digest = spec_digest(job)
+    existing = None if request.new else _existing(store, job)
+    if existing is not None:
+        existing.refuse_if_fenced()
+        _refuse_changed(store, existing, job, digest)
+        folder = keep_job(store, existing.prefix, request)
+        return PreparedRun(_ref(store, existing), folder, digest)
+    return PreparedRun(*_begin(store, request, digest), digest)
+
+
+def keep_job(store: Store, prefix: str, request: RunRequest) -> str:
+    """Write the job and its code beside the run, once per content; returns the folder, "job/<digest>"."""
+    manifest = canonical_json(request.job.to_manifest())
+    folder = f"job/{blake3(manifest).hexdigest()}"
+    code = request.job.spec.task.code
+    if code is not None and code.archive is not None:
+        _keep_code(store, f"{prefix}/{folder}/{CODE_FILE}", request.code, code.archive.digest)
+    store.put(f"{prefix}/{folder}/{JOB_FILE}", manifest)
+    return folder
+
+
+def load_job(store: Store, prefix: str, folder: str) -> TrainingJob:
+    """The job as it was kept."""
+    return TrainingJob.model_validate(json.loads(store.read(f"{prefix}/{folder}/{JOB_FILE}")))
+
+
+def _keep_code(store: Store, key: str, code: bytes | None, digest: str) -> None:
+    if code is not None:
+        store.put(key, code)
+        return
+    try:
+        store.stat(key)
+    except KeyMissing as error:
+        raise InvalidInput(
+            f"the archive {digest} of the task's code is not with the run",
+            hint="Run the manifest that names the code directory, or give the archive with --code.",
+        ) from error
+
+
+def _existing(store: Store, job: TrainingJob) -> RunLog | None:
+    try:
+        return find_run(store, job.name)
+    except NotFound:
+        return None
+
+
+def _refuse_changed(store: Store, run: RunLog, job: TrainingJob, digest: str) -> None:
+    if run.state.created.spec_digest in ("", digest):
+        return
+    changed = _changed_fields(store, run, job)
+    raise Refused(
+        f"a run named {job.name} exists in {store.uri}, and this manifest defines another one"
+        + (f": {', '.join(changed)} differ" if changed else ""),
+        hint="Change them back to resume that run, or begin a new one with --new (or another metadata.name).",
+    )
+
+
+def _changed_fields(store: Store, run: RunLog, job: TrainingJob) -> list[str]:
+    key = f"{run.prefix}/job/{run.state.created.job_digest.removeprefix('blake3:')}/{JOB_FILE}"
+    try:
+        before = TrainingJob.model_validate(json.loads(store.read(key)))
+    except (SojournError, ValueError):
+        return []
+    return sorted(_differing(run_definition(before), run_definition(job), ""))
+
+
+def _differing(left: object, right: object, path: str) -> list[str]:
+    if left == right:
+        return []
+    if isinstance(left, dict) and isinstance(right, dict):
+        keys = left.keys() | right.keys()
+        return [
+            found for key in keys for found in _differing(left.get(key), right.get(key), f"{path}.{key}".strip("."))
+        ]
+    return [path]
+
+
+def _begin(store: Store, request: RunRequest, digest: str) -> tuple[RunRef, str]:
+    job = request.job
+    run_id = str(uuid.uuid4())
+    prefix = run_prefix(job.name, run_id)
+    folder = keep_job(store, prefix, request)
+    best = job.spec.checkpoint.keep_best
+    parent, start = _origin(store, request, run_id)
+    created = Created(
+        run_id=run_id,
+        name=job.name,
+        spec_digest=digest,
+        job_digest=f"blake3:{folder.removeprefix('job/')}",
+        keep_best=KeepBest(metric=best.metric, mode=best.mode) if best is not None else None,
+        parent=parent,
+        start=start,
+    )
+    return _ref(store, create_run(store, created)), folder
+
+
+def _origin(store: Store, request: RunRequest, run_id: str) -> tuple[Parent | None, CommitInfo | None]:
+    """The parent and first checkpoint of a run that starts from another run's checkpoint in the same store."""
+    wanted = request.restore_from
+    spec = request.job.spec.restore_from
+    if wanted is None and spec is not None:
+        if spec.store is not None:
+            raise InvalidInput(
+                "spec.restoreFrom.store names another store",
+                hint="Copy the run into this store first: sojourn copy RUN --to STORE.",
+            )
+        wanted = spec.checkpoint
+    if wanted is None:
+        return None, None
+    source, commit = resolve(store, wanted)
+    source.pin([commit.checkpoint], holder=f"run {request.job.name}-{run_id}", until=None, pin_id=run_id)
+    info = _info(commit, source.prefix)
+    parent = Parent(store=store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)
+    return parent, info
+
+
+def _info(commit: Commit, prefix: str) -> CommitInfo:
+    fields = {name: getattr(commit, name) for name in CommitInfo.__dataclass_fields__}
+    return CommitInfo(**{**fields, "run": commit.run or prefix})
+
+
+def _ref(store: Store, run: RunLog) -> RunRef:
+    return RunRef(store.uri, run.prefix, run.state.name, run.state.run_id)

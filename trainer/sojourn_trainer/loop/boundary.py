@@ -1,0 +1,181 @@
+"""What happens between two steps: agree with the other workers, save, stop, restore, roll back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sojourn.checkpoint.commit import checkpoint_key
+from sojourn.checkpoint.manifest import CheckpointMeta, Position
+from sojourn.checkpoint.reader import CheckpointReader
+from sojourn.errors import StoreError
+from sojourn.runlog.records import CommitInfo
+from sojourn_trainer.checkpointing.restore import read_prefixed, restore_state
+from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
+from sojourn_trainer.checkpointing.snapshot import SnapshotPool
+from sojourn_trainer.data.distribute import TrainingInput
+from sojourn_trainer.loop.environment import environment_facts
+from sojourn_trainer.loop.flags import Flags
+from sojourn_trainer.loop.policy import Action, SaveState, decide
+from sojourn_trainer.loop.progress import RunPosition
+from sojourn_trainer.loop.requests import RequestListener
+from sojourn_trainer.loop.session import Session
+from sojourn_trainer.state import callbacks as callback_state
+from sojourn_trainer.state.layout import Item, slots_of_worker
+from sojourn_trainer.state.variables import list_state
+from sojourn_trainer.workers.assignment import Request, SaveId
+
+
+class Boundary:
+    """One worker's side of every step boundary of an attempt."""
+
+    def __init__(
+        self,
+        session: Session,
+        model: keras.Model,
+        callbacks: Sequence[keras.callbacks.Callback],
+        feed: TrainingInput,
+    ) -> None:
+        self._session = session
+        self._callbacks = callbacks
+        self._feed = feed
+        self._policy = session.job.spec.checkpoint.every
+        self.checks_finite = session.job.spec.training.on_nan != "Ignore"
+        self._state = list_state(model, session.strategy)
+        self._local_replicas = session.strategy.num_replicas_in_sync // session.workers
+        items = [Item(v.name, v.nbytes, v.merge is not None) for v in self._state]
+        slots = slots_of_worker(items, session.rank, session.workers, self._local_replicas)
+        assignment = session.assignment
+        self._saver = Saver(
+            ShardPlace(session.store, assignment.run.prefix, session.rank, session.workers),
+            SnapshotPool(self._state, slots),
+            session.coordinator,
+            SaverSettings(require_finite=self.checks_finite),
+        )
+        self._save_state = SaveState()
+        self._saves = 0
+        self._last_save = session.clock()
+        self._listener = RequestListener(session.coordinator) if session.rank == 0 else None
+        self.saved_input: dict[str, np.ndarray] = {}
+        self._callback_restore: CheckpointReader | None = None
+
+    def restore(self) -> RunPosition:
+        """Take over the state of the assignment's checkpoint, or start a run afresh."""
+        assignment = self._session.assignment
+        if assignment.restore is None:
+            return RunPosition()
+        return self._read(assignment.restore)
+
+    def restore_callbacks(self) -> None:
+        """Give callbacks their saved state; Keras resets them in `on_train_begin`, so call it after that."""
+        if self._callback_restore is not None:
+            reader, self._callback_restore = self._callback_restore, None
+            callback_state.restore(
+                self._callbacks, dict(reader.manifest.meta.callbacks), read_prefixed(reader, "callbacks/")
+            )
+
+    def flags(self, end_training: bool) -> tf.Tensor:
+        """This worker's flags for the next step, float32 [FLAG_COUNT]."""
+        asked = self._listener.latest if self._listener is not None else Request.NONE
+        flags = Flags(
+            checkpoint=float(asked is Request.CHECKPOINT or self._time_is_up()),
+            stop=float(asked is Request.STOP),
+            abort=float(asked is Request.ABORT),
+            end_training=float(end_training),
+            saving=float(self._saver.busy),
+        )
+        return tf.constant(flags.vector())
+
+    def act(self, at: RunPosition, flags: Flags, *, last: bool) -> Action:
+        """Save, stop or go on, as all workers do at this boundary.
+
+        Raises:
+            StoreError: the checkpoint that must be committed before the end could not be.
+        """
+        action, self._save_state = decide(self._save_state, flags, at.step, self._policy.steps)
+        if action is Action.ABORT:
+            return action
+        if last or action is Action.STOP:
+            self._save(at)
+            self._require_commit(at.step)
+        elif action is Action.SAVE:
+            self._save(at)
+        if flags.checkpoint > 0 and self._listener is not None:
+            self._listener.done(Request.CHECKPOINT)
+        return action
+
+    def roll_back(self, at: RunPosition) -> RunPosition | None:
+        """The loss is not finite after the step that led to `at`: go back as the job's policy says, or None to end."""
+        self._saver.wait()
+        commit = self._session.coordinator.not_finite(at.step, at.position)
+        if commit is None:
+            return None
+        restored = self._read(commit).with_position(at.position)
+        self.restore_callbacks()
+        return restored
+
+    def close(self) -> None:
+        """Wait for what is under way, and stop listening."""
+        self._saver.wait()
+        if self._listener is not None:
+            self._listener.close()
+
+    def _time_is_up(self) -> bool:
+        seconds = self._policy.seconds
+        return seconds is not None and self._session.rank == 0 and self._session.clock() - self._last_save >= seconds
+
+    def _save(self, at: RunPosition) -> None:
+        assignment = self._session.assignment
+        unique = uuid.uuid5(uuid.UUID(assignment.attempt_id), str(self._saves))
+        self._saves += 1
+        save = SaveId(at.step, checkpoint_key(at.step, assignment.term, str(unique)))
+        plain, arrays = callback_state.collect(self._callbacks)
+        own_arrays = self._feed.save()
+        if self._session.rank == 0:
+            own_arrays |= arrays
+        self._saver.save(save, self._meta(at, plain) if self._session.rank == 0 else None, own_arrays)
+        self._last_save = self._session.clock()
+
+    def _meta(self, at: RunPosition, callbacks: dict[str, callback_state.CallbackState]) -> CheckpointMeta:
+        spec = self._session.job.spec
+        facts = environment_facts()
+        return CheckpointMeta(
+            step=at.step,
+            samples=at.samples,
+            position=at.position,
+            seed=spec.training.seed,
+            mode=spec.training.mode,
+            strategy=spec.strategy,
+            replicas=self._session.strategy.num_replicas_in_sync,
+            global_batch_size=spec.training.global_batch_size,
+            spec_digest=self._session.assignment.spec_digest,
+            versions=facts.versions,
+            cpu_flags=facts.cpu_flags,
+            threads=facts.threads,
+            callbacks=callbacks,
+            extra={"metrics": dict(at.metrics), "ended": at.ended, "workers": self._session.workers},
+        )
+
+    def _require_commit(self, step: int) -> None:
+        failure = self._saver.wait()
+        if failure is not None:
+            raise StoreError(f"the checkpoint at step {step} could not be committed: {failure}")
+
+    def _read(self, commit: CommitInfo) -> RunPosition:
+        reader = CheckpointReader(self._session.store, self._session.assignment.run.prefix, commit)
+        replicas = self._session.strategy.num_replicas_in_sync
+        restore_state(self._state, reader, self._session.rank * self._local_replicas, replicas)
+        self.saved_input = read_prefixed(reader, "input/")
+        self._callback_restore = reader
+        meta = reader.manifest.meta
+        return RunPosition(
+            step=meta.step,
+            samples=meta.samples,
+            position=Position(meta.position.epoch, meta.position.batch),
+            metrics=meta.extra.get("metrics", {}),
+            ended=bool(meta.extra.get("ended", False)),
+        )

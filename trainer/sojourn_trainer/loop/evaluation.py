@@ -1,0 +1,35 @@
+"""Evaluates a model over a whole source, exactly: every row counts once, over all replicas."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from sojourn_trainer.data.distribute import distribute
+from sojourn_trainer.data.pipeline import Feed
+from sojourn_trainer.data.position import EpochPlan
+from sojourn_trainer.data.source import Source
+from sojourn_trainer.loop.step import CompiledSteps
+
+
+class Evaluation:
+    """A held-out source and the compiled step that reads it."""
+
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, source: Source, global_batch: int) -> None:
+        self._model = model
+        self._plan = EpochPlan(len(source), global_batch, strategy.num_replicas_in_sync)
+        self._steps = CompiledSteps(model, strategy, None, masked=self._plan.padded, jit_compile=False)
+        plan = self._plan
+        self._dataset = distribute(
+            strategy, lambda feed: feed.one_epoch(), lambda first, local: Feed(source, plan, None, first, local)
+        )
+
+    def run(self, prefix: str) -> dict[str, float]:
+        """Metrics over the source, their names prefixed ("val_"). The model's metrics are reset before and after."""
+        self._model.reset_metrics()
+        iterator = iter(self._dataset)
+        for _ in range(self._plan.batches):
+            self._steps.evaluate(iterator)
+        results = {f"{prefix}{name}": float(value) for name, value in self._steps.metric_results().items()}
+        self._model.reset_metrics()
+        return results

@@ -1,0 +1,120 @@
+"""The compiled training and evaluation steps.
+
+Keras' own train function reduces each scalar apart and cannot carry anything else between workers. Here one vector
+rides on one all-reduce per step: first the flags by which workers agree at the boundary, then the step's logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.losses import loss as loss_module
+
+from sojourn_trainer.loop.flags import FLAG_COUNT
+from sojourn_trainer.task import TrainStep
+
+
+class CompiledSteps:
+    """A model's steps under a strategy.
+
+    Args:
+        model: built and compiled.
+        strategy: the model's strategy.
+        train_step: a custom step, or None for the model's own.
+        masked: whether batches may hold padding, so that steps get sample weights.
+        jit_compile: let XLA compile the replica's part.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+        train_step: TrainStep | None,
+        *,
+        masked: bool,
+        jit_compile: bool,
+    ) -> None:
+        self._model = model
+        self._strategy = strategy
+        self.log_names: list[str] = []
+        step = _step_function(model, train_step, masked=masked, training=True)
+        if jit_compile:
+            step = tf.function(step, jit_compile=True)
+        test = _step_function(model, None, masked=masked, training=False)
+        self.train: Callable[..., tf.Tensor] = tf.function(self._training(step), reduce_retracing=True)
+        self.evaluate: Callable[..., None] = tf.function(self._evaluation(test), reduce_retracing=True)
+        self.metric_results: Callable[[], dict[str, tf.Tensor]] = tf.function(model.get_metrics_result)
+
+    def _training(self, step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., tf.Tensor]:
+        def train(iterator: Any, flags: tf.Tensor) -> tf.Tensor:
+            """One step: float32 vector [FLAG_COUNT + logs]; flags summed, logs averaged over the replicas."""
+            batch = next(iterator)
+            per_replica = self._strategy.run(self._replica, args=(step, batch, flags))
+            total = self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+            scale = 1.0 / self._strategy.num_replicas_in_sync
+            return tf.concat([total[:FLAG_COUNT], total[FLAG_COUNT:] * scale], axis=0)
+
+        return train
+
+    def _replica(self, step: Callable[..., dict[str, tf.Tensor]], batch: Any, flags: tf.Tensor) -> tf.Tensor:
+        logs = step(batch)
+        self.log_names = list(logs)
+        values = [tf.reshape(tf.cast(value, tf.float32), []) for value in logs.values()]
+        return tf.concat([flags, tf.stack(values)], axis=0) if values else flags
+
+    def _evaluation(self, step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., None]:
+        def evaluate(iterator: Any) -> None:
+            self._strategy.run(step, args=(next(iterator),))
+
+        return evaluate
+
+
+def _step_function(
+    model: keras.Model, train_step: TrainStep | None, *, masked: bool, training: bool
+) -> Callable[[Any], dict[str, tf.Tensor]]:
+    own = (type(model).train_step if training else type(model).test_step) is not (
+        keras.Model.train_step if training else keras.Model.test_step
+    )
+
+    def step(batch: Any) -> dict[str, tf.Tensor]:
+        arrays, mask = batch
+        data = with_mask(arrays, mask) if masked else arrays
+        if training and train_step is not None:
+            return train_step(model, data)
+        if own or not masked:
+            return model.train_step(data) if training else model.test_step(data)
+        return _masked_step(model, data, mask, training=training)
+
+    return step
+
+
+def with_mask(arrays: Any, mask: tf.Tensor) -> tuple[Any, Any, tf.Tensor]:
+    """(x, y, sample_weight) in which padding weighs nothing."""
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(arrays)
+    return x, y, mask if weight is None else weight * tf.cast(mask, weight.dtype)
+
+
+def _masked_step(model: keras.Model, data: Any, mask: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
+    """Keras' own step for a batch with padding.
+
+    The loss is the sum over the real rows divided by the full batch, so every row of the data moves the weights alike;
+    the tracked mean loss counts real rows only.
+    """
+    x, y, weight = data
+    real = tf.reduce_sum(mask)
+    share = real / tf.cast(tf.size(mask), real.dtype)
+    with tf.GradientTape() as tape:
+        y_pred = model(x, training=training)
+        loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weight, training=training)
+        model._loss_tracker.update_state(
+            tf.math.divide_no_nan(loss_module.unscale_loss_for_distribution(loss), tf.cast(share, loss.dtype)),
+            sample_weight=real,
+        )
+        scaled = model.optimizer.scale_loss(loss) if training else loss
+    if training:
+        weights = model.trainable_weights
+        model.optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
+    return model.compute_metrics(x, y, y_pred, sample_weight=weight)

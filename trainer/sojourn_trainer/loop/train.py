@@ -1,0 +1,154 @@
+"""The training loop: Keras' callbacks and steps, driven so that any step boundary can be saved and gone on from.
+
+`model.fit` cannot resume inside an epoch, resets metrics at its start and hides its iterator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from sojourn_trainer.data.distribute import TrainingInput
+from sojourn_trainer.data.source import Data
+from sojourn_trainer.loop.boundary import Boundary
+from sojourn_trainer.loop.build import prepare
+from sojourn_trainer.loop.evaluation import Evaluation
+from sojourn_trainer.loop.flags import FLAG_COUNT, Flags
+from sojourn_trainer.loop.pace import Pace
+from sojourn_trainer.loop.policy import Action
+from sojourn_trainer.loop.progress import RunPosition
+from sojourn_trainer.loop.session import Session
+from sojourn_trainer.loop.step import CompiledSteps
+from sojourn_trainer.task import Task
+from sojourn_trainer.workers.assignment import Outcome, ProgressUpdate
+
+_REPORT_SECONDS = 0.5
+
+
+class TrainingLoop:
+    """One attempt's training in one worker; build it in the strategy's scope."""
+
+    def __init__(self, session: Session, task: Task, feed: TrainingInput, data: Data | None) -> None:
+        self._session = session
+        self._feed = feed
+        self._model = task.model
+        spec = session.job.spec
+        prepare(self._model, spec.training, feed.example(), masked=feed.masked)
+        self._steps = CompiledSteps(
+            self._model,
+            session.strategy,
+            task.train_step,
+            masked=feed.masked,
+            jit_compile=_use_xla(self._model, session),
+        )
+        self._history = keras.callbacks.History()
+        self._callbacks = [*task.callbacks, self._history]
+        self._boundary = Boundary(session, self._model, self._callbacks, feed)
+        batch = spec.training.global_batch_size
+        self._validation, self._test = (
+            Evaluation(self._model, session.strategy, source, batch) if source is not None else None
+            for source in ((data.validation, data.test) if data is not None else (None, None))
+        )
+        self._pace = Pace(batch, session.clock)
+
+    def run(self, total_steps: int) -> keras.callbacks.History:
+        """Train to `total_steps`, or until asked to stop. Sets the session's outcome."""
+        at = self._boundary.restore()
+        epochs = math.ceil(total_steps / self._feed.steps_per_epoch)
+        calls = keras.callbacks.CallbackList(
+            self._callbacks, model=self._model, epochs=epochs, steps=self._feed.steps_per_epoch
+        )
+        self._model.stop_training = False
+        self._announce(at, total_steps)
+        iterator = self._feed.start(at.position, self._boundary.saved_input)
+        calls.on_train_begin()
+        self._boundary.restore_callbacks()
+        outcome = Outcome.COMPLETED
+        logs: dict[str, float] = {}
+        while at.step < total_steps and not at.ended:
+            at, flags, logs = self._one_step(at, iterator, calls)
+            if not all(math.isfinite(value) for value in logs.values()) and self._boundary.checks_finite:
+                again = self._boundary.roll_back(at)
+                if again is None:
+                    outcome = Outcome.ABORTED
+                    break
+                at = again
+                iterator = self._feed.start(at.position, self._boundary.saved_input)
+                continue
+            if at.position.batch == 0 or at.step == total_steps:
+                at = self._end_epoch(at, calls, logs)
+            at = at.with_end(flags.end_training > 0 or at.ended)
+            action = self._boundary.act(at, flags, last=at.step == total_steps or at.ended)
+            if action in (Action.STOP, Action.ABORT):
+                outcome = Outcome.STOPPED if action is Action.STOP else Outcome.ABORTED
+                break
+        self._finish(at, outcome, calls, logs)
+        return self._history
+
+    def _announce(self, at: RunPosition, total_steps: int) -> None:
+        if self._session.rank == 0:
+            restored = at.step if self._session.assignment.restore is not None else None
+            self._session.coordinator.started(self._feed.steps_per_epoch, total_steps, restored)
+
+    def _one_step(
+        self, at: RunPosition, iterator: Any, calls: keras.callbacks.CallbackList
+    ) -> tuple[RunPosition, Flags, dict[str, float]]:
+        if at.position.batch == 0:
+            self._model.reset_metrics()
+            calls.on_epoch_begin(at.position.epoch)
+        calls.on_train_batch_begin(at.position.batch)
+        vector = self._steps.train(iterator, self._boundary.flags(self._model.stop_training)).numpy()
+        flags = Flags.from_vector(vector[:FLAG_COUNT])
+        logs = dict(zip(self._steps.log_names, (float(v) for v in vector[FLAG_COUNT:]), strict=True))
+        calls.on_train_batch_end(at.position.batch, logs)
+        after = at.after_step(self._feed.steps_per_epoch, self._session.job.spec.training.global_batch_size)
+        self._pace.step()
+        if self._session.rank == 0:
+            self._report(after, logs)
+        return after, flags, logs
+
+    def _report(self, at: RunPosition, logs: Mapping[str, float]) -> None:
+        if not self._pace.due(_REPORT_SECONDS):
+            return
+        metrics = {name: value for name, value in logs.items() if name != "loss"}
+        self._session.coordinator.progress(
+            ProgressUpdate(at.step, at.position.epoch, logs.get("loss"), metrics, self._pace.samples_per_second)
+        )
+
+    def _end_epoch(self, at: RunPosition, calls: keras.callbacks.CallbackList, logs: dict[str, float]) -> RunPosition:
+        """Exact metrics of the epoch, validation, callbacks. The saved state is that after all of it."""
+        epoch = at.position.epoch - (at.position.batch == 0)
+        results = {name: float(value) for name, value in self._steps.metric_results().items()} or dict(logs)
+        if self._validation is not None:
+            results |= self._validation.run("val_")
+        calls.on_epoch_end(epoch, results)
+        if self._session.rank == 0:
+            self._session.coordinator.epoch_ended(epoch, at.step, results)
+        return at.with_metrics(results).with_end(self._agreed(self._model.stop_training))
+
+    def _agreed(self, wish: bool) -> bool:
+        """Whether any worker wishes so; all workers get the same answer."""
+        strategy = self._session.strategy
+        vote = strategy.run(lambda: tf.constant(float(wish)))
+        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, vote, axis=None)) > 0
+
+    def _finish(
+        self, at: RunPosition, outcome: Outcome, calls: keras.callbacks.CallbackList, logs: dict[str, float]
+    ) -> None:
+        metrics = dict(at.metrics) or logs
+        if outcome is Outcome.COMPLETED and self._test is not None:
+            metrics |= self._test.run("test_")
+        calls.on_train_end(metrics)
+        self._boundary.close()
+        self._session.outcome = outcome
+        if self._session.rank == 0:
+            self._session.coordinator.stopped(at.step, outcome, metrics)
+
+
+def _use_xla(model: keras.Model, session: Session) -> bool:
+    fast = session.job.spec.training.mode == "Fast"
+    return fast and bool(model.jit_compile) and session.strategy.num_replicas_in_sync == 1

@@ -1,0 +1,37 @@
+"""Exports a completed run, by the serving side's own command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from sojourn import events
+from sojourn.errors import SojournError
+from sojourn_trainer.workers.assignment import RunRef
+
+_COMMAND = "from sojourn.cli.main import main; main()"
+
+
+def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
+    """Export the newest checkpoint of a run in these formats.
+
+    Raises:
+        SojournError: the export failed; the message is that of the command.
+    """
+    begun = time.monotonic()
+    _, _, folder = run.prefix.rpartition("/")
+    command = [
+        *(sys.executable, "-c", _COMMAND, "export", folder, "--store", run.store),
+        *("--format", ",".join(name.lower() for name in formats), "-o", "json"),
+    ]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SojournError(
+            f"the run is complete, and its export failed: {done.stderr.strip()[-1500:]}",
+            hint=f"Try again with: sojourn export {run.name} --store {run.store}",
+        )
+    version = json.loads(done.stdout)["entry"]["version"]
+    return events.Exported(time=time.time(), version=version, formats=tuple(formats), seconds=time.monotonic() - begun)

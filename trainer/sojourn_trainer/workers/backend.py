@@ -1,0 +1,77 @@
+"""How Ray Train forms a worker group: begin an attempt, tell each worker its place. Starts no TensorFlow.
+
+Ray's own TensorFlow backend forces legacy Keras. BackendConfig is a developer API, so Ray's version is pinned.
+"""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+from ray.train.backend import Backend, BackendConfig
+
+from sojourn_trainer.driver.actor import DriverHandle
+from sojourn_trainer.strategies import Place
+from sojourn_trainer.workers import mailbox
+from sojourn_trainer.workers.assignment import Assignment, RunRef
+
+
+@dataclass
+class SojournBackendConfig(BackendConfig):
+    """Everything a worker group needs that is the same for all its starts."""
+
+    run: RunRef
+    job: Mapping[str, Any]
+    job_folder: str
+    spec_digest: str
+    devices: int | None
+    coordinator: Any
+
+    @property
+    def backend_cls(self) -> type[Backend]:
+        return SojournBackend
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"run": self.run.name, "runId": self.run.run_id}
+
+
+class SojournBackend(Backend):
+    """Called by Ray Train's controller at every start of the worker group."""
+
+    def on_start(self, worker_group: Any, backend_config: SojournBackendConfig) -> None:
+        """Raises whatever forbids another attempt; Ray Train then ends the run instead of trying again."""
+        config = backend_config
+        places = worker_group.execute(_reserve_address)
+        attempt_id = str(uuid.uuid4())
+        hosts = [address.rpartition(":")[0] for address in places]
+        start = DriverHandle(config.coordinator).begin_attempt(attempt_id, len(places), {"hosts": hosts})
+        first = Assignment(
+            run=config.run,
+            job=config.job,
+            job_folder=config.job_folder,
+            spec_digest=config.spec_digest,
+            attempt_id=attempt_id,
+            term=start.term,
+            place=Place(tuple(places), 0, config.devices),
+            restore=start.restore,
+        )
+        ray.get(
+            [
+                worker_group.execute_single_async(
+                    rank, mailbox.put, replace(first, place=replace(first.place, rank=rank))
+                )
+                for rank in range(len(places))
+            ]
+        )
+
+
+def _reserve_address() -> str:
+    """This node's address and a port that is free now, for TensorFlow's server."""
+    host = ray.util.get_node_ip_address()
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return f"{host}:{listener.getsockname()[1]}"
