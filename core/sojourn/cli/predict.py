@@ -36,14 +36,12 @@ def predict(url: str, source: str, rows: int | None, output: str, **options: Any
 
     The input is an array, arrays by name, or a request of either protocol.
     """
-    from sojourn.client.inputs import read_inputs
+    from sojourn.client.inputs import first_rows, read_inputs
     from sojourn.client.predict import Predictor
 
     inputs = read_inputs(source, sys.stdin.buffer.read() if source == "-" else None)
     if rows is not None:
-        inputs = (
-            {name: array[:rows] for name, array in inputs.items()} if isinstance(inputs, Mapping) else inputs[:rows]
-        )  # type: ignore[index]
+        inputs = first_rows(inputs, rows)
     with Predictor(url, **options) as predictor:
         outputs = predictor(inputs)
     if output == "table":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Mapping
@@ -70,11 +71,28 @@ def from_document(document: Any, name: str) -> Inputs:
     return {key: _array(value, f"{name}, {key}") for key, value in columns.items()}
 
 
+def first_rows(inputs: Inputs, rows: int) -> Inputs:
+    """The first `rows` rows of every input."""
+    if isinstance(inputs, Mapping):
+        return {name: np.asarray(value)[:rows] for name, value in inputs.items()}
+    first: np.ndarray[Any, Any] = np.asarray(inputs)[:rows]
+    return first
+
+
 def _array(value: Any, name: str) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(value)
-    except ValueError as error:
-        raise InvalidInput(f"{name}: the lists are not of equal length") from error
-    if array.dtype.kind == "O":
-        raise InvalidInput(f"{name}: expected nested lists of numbers, booleans or strings")
+        if array.dtype.kind == "O":
+            return _decoded(array)
+    except (ValueError, LookupError, TypeError) as error:
+        raise InvalidInput(
+            f"{name}: expected nested lists of equal lengths with numbers, booleans, strings or base64 objects"
+        ) from error
     return array
+
+
+def _decoded(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    result = np.empty(array.size, dtype=object)
+    for index, item in enumerate(array.reshape(-1)):
+        result[index] = item if isinstance(item, str) else base64.b64decode(item["b64"], validate=True)
+    return result.reshape(array.shape)

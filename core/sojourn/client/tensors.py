@@ -101,6 +101,10 @@ def _array(tensor: ServedTensor, value: npt.ArrayLike) -> Array:
         array = np.asarray(value)
         if tensor.datatype == "BYTES":
             return array.astype(object)
+        if array.dtype.kind in "iu" and tensor.datatype in _V2 and np.dtype(_V2[tensor.datatype]).kind in "iu":
+            limits = np.iinfo(_V2[tensor.datatype])
+            if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
+                raise ValueError(f"values from {array.min()} to {array.max()} do not fit")
         numbers = array.astype(
             _V2.get(tensor.datatype, array.dtype.name), casting="same_kind" if array.size else "unsafe"
         )

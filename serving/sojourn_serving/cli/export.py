@@ -34,15 +34,18 @@ def export(run: str, store: str | None, formats: str, output: str) -> None:
     TensorFlow, and must give these answers, before the run's log names the export.
     """
     wanted = parse_formats(formats)
-    opened = existing_store(store)
-    done = run_export(opened, run, wanted, cache=cache_folder() / "code", say=lambda line: click.echo(line, err=True))
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    done = run_export(existing_store(store), run, wanted, cache=cache_folder() / "code", say=say)
     if output == "table":
-        _show(done, opened.uri)
+        _show(done)
     else:
-        print_data({"entry": done.entry, "manifest": done.manifest, "differences": done.differences}, output)
+        print_data(done, output)
 
 
-def _show(done: Exported, store: str) -> None:
+def _show(done: Exported) -> None:
     manifest = done.manifest
     print_fields(
         [
@@ -52,7 +55,7 @@ def _show(done: Exported, store: str) -> None:
             ("Inputs", "; ".join(map(_described, manifest.model.inputs))),
             ("Outputs", "; ".join(map(_described, manifest.model.outputs))),
             ("Golden inputs", f"{manifest.model.golden_rows} rows, {_golden(manifest)}"),
-            ("Folder", f"{store}/{manifest.run}/{done.entry.key}"),
+            ("Folder", done.folder),
             ("Digest", done.entry.manifest),
         ]
     )

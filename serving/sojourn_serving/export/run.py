@@ -27,8 +27,16 @@ _CLAIM = "claim.json"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A finished export: the log's entry, its manifest, and each format's largest difference to the golden outputs."""
+    """A finished export.
 
+    Args:
+        folder: address of its files.
+        entry: of the run's log.
+        manifest: its manifest.json.
+        differences: of each format's outputs to the golden ones, the largest.
+    """
+
+    folder: str
     entry: Export
     manifest: ExportManifest
     differences: dict[str, float]
@@ -113,7 +121,7 @@ def _store(
         formats=manifest.formats,
         bytes=manifest.total_bytes,
     )
-    return Exported(log.export(info), manifest, differences)
+    return Exported(f"{log.store.uri}/{log.prefix}/{key}", log.export(info), manifest, differences)
 
 
 def _claim(log: RunLog, env: Env) -> int:

@@ -64,6 +64,9 @@ class Endpoints:
     async def v2_server(self, request: Request) -> Response:
         return _json(encode.dumps(v2.server_metadata(__version__)))
 
+    async def v2_index(self, request: Request) -> Response:
+        return _json(encode.dumps(v2.repository_index(self.model, ready=self.lifecycle.ready)))
+
     async def v2_model(self, request: Request) -> Response:
         self._require(request)
         return _json(encode.dumps(v2.model_metadata(self.model)))
@@ -118,6 +121,7 @@ def build_app(endpoints: Endpoints) -> Starlette:
             *versions("/v1/models/{model}", endpoints.v1_status, "status"),
             *versions("/v1/models/{model}/metadata", endpoints.v1_metadata, "metadata"),
             _route("/v2", endpoints.v2_server, ("v2", "metadata")),
+            _route("/v2/repository/index", endpoints.v2_index, ("v2", "metadata"), "POST"),
             _route("/v2/health/live", endpoints.live, health),
             _route("/v2/health/ready", endpoints.ready, health),
             *versions("/v2/models/{model}", endpoints.v2_model, "metadata"),

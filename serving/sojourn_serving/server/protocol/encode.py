@@ -14,7 +14,7 @@ from sojourn_serving.server.protocol.errors import RequestError
 _NATIVE_KINDS = "fiub"
 
 
-def dumps(document: dict[str, Any]) -> bytes:
+def dumps(document: dict[str, Any] | list[Any]) -> bytes:
     """Compact JSON; NumPy arrays as nested lists, NaN and infinities as null."""
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 

@@ -130,6 +130,12 @@ def server_metadata(version: str) -> dict[str, Any]:
     return {"name": "sojourn", "version": version, "extensions": []}
 
 
+def repository_index(model: ModelInfo, *, ready: bool) -> list[dict[str, str]]:
+    """What POST /v2/repository/index answers, Triton's extension by which clients learn what a server has."""
+    state = "READY" if ready else "UNAVAILABLE"
+    return [{"name": model.name, "version": str(model.version), "state": state, "reason": "" if ready else "draining"}]
+
+
 def model_metadata(model: ModelInfo) -> dict[str, Any]:
     """What GET /v2/models/<m> answers: the tensors of the default signature."""
     signature = model.signature()
