@@ -72,7 +72,7 @@ class _Mended:
     def expected(self, details: ErrorDetails, moved: dict[Path, Path]) -> bool:
         """Whether an error follows from one that is reported already, or is mended by a move."""
         path = details["loc"]
-        if details["type"] == "missing" and any(home[: len(path)] == path for home in moved.values()):
+        if _arrives(details, moved):
             return True
         read = [path]
         if details["type"] == "rule":
@@ -94,6 +94,8 @@ class _Mended:
                     _put(self.data, moved[path], value)
                 _remove(self.data, path)
                 return True
+            case "missing" if _arrives(details, moved):
+                return True
             case "missing":
                 self.replaced.add(path)
                 return _put_example(self.model, self.data, path)
@@ -105,6 +107,12 @@ class _Mended:
                     path = path[:-1]
                 self.replaced.add(path)
                 return _remove(self.data, path)
+
+
+def _arrives(details: ErrorDetails, moved: dict[Path, Path]) -> bool:
+    """Whether a field is missing only until a misplaced one is moved there."""
+    path = details["loc"]
+    return details["type"] == "missing" and any(home[: len(path)] == path for home in moved.values())
 
 
 def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:

@@ -12,11 +12,19 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.manifests import JOB, STORE, changed
+from helpers.manifests import JOB, REMOVED, STORE, changed
 from sojourn.api import CheckpointStore, InvalidManifest, Problem, TrainingJob, load_manifests, parse
 from sojourn.errors import InvalidInput, NotFound
 
 MANIFESTS = Path(__file__).parents[2] / "golden/manifests"
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
+    try:
+        parse(text)
+    except InvalidManifest as refused:
+        return refused.problems
+    return ()
 
 
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -46,6 +54,17 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(JOB)))
     (loaded,) = load_manifests("-")
     assert loaded.file == "<stdin>"
+
+
+def test_misplaced_fields_are_checked_where_they_belong() -> None:
+    flat = changed(JOB, {"spec.training": REMOVED, "spec.epochs": 5, "spec.steps": 5, "spec.global_batch_size": "many"})
+    assert [(problem.field, problem.message) for problem in problems_of(yaml.safe_dump(flat, sort_keys=False))] == [
+        ("spec.epochs", "unknown field"),
+        ("spec.steps", "unknown field"),
+        ("spec.training", "exactly one of epochs and steps must be set; found epochs and steps"),
+        ("spec.global_batch_size", "unknown field"),
+        ("spec.training.globalBatchSize", 'found "many"'),
+    ]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -100,14 +119,6 @@ def test_defaults_and_names() -> None:
 def test_cpu(text: str | int, value: float) -> None:
     job = TrainingJob.from_manifest(changed(JOB, {"spec.workers.resources": {"cpu": text}}))
     assert job.spec.workers.resources.cpu_count == value
-
-
-def problems_of(text: str) -> tuple[Problem, ...]:
-    try:
-        parse(text)
-    except InvalidManifest as refused:
-        return refused.problems
-    return ()
 
 
 json_values = st.recursive(
