@@ -78,11 +78,13 @@ test-fast: setup ## unit and manifest tests without TensorFlow and Ray
 
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=-p %)
-	$(BIN)/lint-imports
-	$(BIN)/python -m sojourn.api.generate --check
+	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \
+	run $(BIN)/ruff check .; \
+	run $(BIN)/ruff format --check .; \
+	run $(BIN)/mypy $(PACKAGES:%=-p %); \
+	run $(BIN)/lint-imports; \
+	run $(BIN)/python -m sojourn.api.generate --check; \
+	exit $$failed
 
 .PHONY: format
 format: setup ## rewrite the code in the project's style

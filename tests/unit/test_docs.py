@@ -125,6 +125,20 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
     assert [wrong for words in shown_commands(page.read_text()) for wrong in wrong_words(words)] == []
 
 
+@pytest.mark.parametrize("folder", ["docs", "docs/adr", "docs/guides"])
+def test_every_page_is_in_its_index(folder: str) -> None:
+    index = (ROOT / ("docs/adr" if folder == "docs/adr" else "docs") / "README.md").read_text()
+    pages_here = [page for page in pages() if page.parent == ROOT / folder and page.name != "README.md"]
+    assert [page.name for page in pages_here if f"{page.name})" not in index] == []
+
+
+def test_decisions_are_numbered_once() -> None:
+    numbers = [
+        page.name.partition("-")[0] for page in pages() if page.parent.name == "adr" and page.name != "README.md"
+    ]
+    assert sorted(numbers) == sorted(set(numbers))
+
+
 def test_the_readme_shows_commands() -> None:
     shown = {words[0].rpartition("/")[2] for words in shown_commands((ROOT / "README.md").read_text()) if words}
     assert {"make", "sojourn"} <= shown

@@ -25,7 +25,8 @@ MACHINE = {
     "a package index": re.compile(
         r"--(?:extra-)?index-url|--find-links|https?://\S*(?:/simple\b|pypi\.|pythonhosted\.)"
     ),
-    "a home folder": re.compile(r"(?<![\w.])/(?:home/\w+|Users/\w+|root)/"),
+    # Ada is the user of the examples.
+    "a home folder": re.compile(r"(?<![\w.])/(?:home/(?!ada/)\w+|Users/\w+|root)/"),
 }
 
 
