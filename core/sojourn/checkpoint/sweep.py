@@ -47,12 +47,10 @@ def sweep(
     """
     state = log.refresh()
     retired = expired(state.commits, policy, {*state.pinned(now), *in_use})
-    adopted = {commit.checkpoint: commit.run for commit in state.commits if commit.run}
     if retired:
         log.retire(term=term, keys=retired, reason="retention")
-    for key in retired:
-        if key in adopted:
-            _release(log, adopted[key])
+    for holder in {commit.run for commit in state.commits if commit.run and commit.checkpoint in retired}:
+        _release(log, holder)
     deleted, freed = [], 0
     for key in garbage(log.store, log.prefix, log.refresh()):
         freed += delete_folder(log.store, f"{log.prefix}/{key}")
@@ -85,9 +83,19 @@ def delete_folder(store: Store, folder: str) -> int:
 
 
 def _release(log: RunLog, holder: str) -> None:
-    """Take back the pin by which this run held a checkpoint of the run it was made from, in the same store."""
+    """Take back the pin on retired checkpoints that this run adopted from a run of the same store."""
+    still = [commit.checkpoint for commit in log.state.commits if commit.run == holder]
     try:
-        RunLog.open(log.store, holder).unpin(log.state.run_id)
+        other = RunLog.open(log.store, holder)
+        if still:
+            other.pin(still, holder=adopter(log.state.run_id), until=None, pin_id=log.state.run_id)
+        else:
+            other.unpin(log.state.run_id)
     except (StoreError, NotFound):
         # The pin stays: that keeps too much, never too little.
         return
+
+
+def adopter(run_id: str) -> str:
+    """The holder's name in the pin by which run `run_id` keeps what it adopted."""
+    return f"run {run_id}, which goes on from here"
