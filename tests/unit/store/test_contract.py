@@ -154,15 +154,16 @@ def test_free_room_is_a_number_or_unknown(store: Store) -> None:
     assert free is None or free > 0
 
 
-def test_threads_race_and_one_wins_each_key(store: Store, race_rounds: int) -> None:
-    writers = 4
+def test_threads_race_and_one_wins_each_key(store: Store) -> None:
+    # SeaweedFS makes writers that meet wait for a second: few meetings are enough for it.
+    writers, race_rounds = (2, 100) if store.uri.startswith("s3:") else (4, 500)
     won: list[list[int]] = [[] for _ in range(writers)]
     barrier = threading.Barrier(writers)
 
     def write(me: int) -> None:
         for number in range(race_rounds):
             if number % 10 == 0:
-                barrier.wait()
+                barrier.wait(60)
             try:
                 store.create(f"race/{number:05}", f"{me}".encode())
             except KeyExists:
