@@ -34,8 +34,12 @@ def run_suite(folder: Path, repository: Path, allowed: str, ci: str) -> subproce
     (helpers / "skip_policy.py").write_text((repository / "tests/helpers/skip_policy.py").read_text())
     (folder / "allowed-skips.txt").write_text(allowed)
     (folder / "test_suite.py").write_text(SUITE)
+    neighbour = folder / "neighbour"
+    neighbour.mkdir()
+    (neighbour / "conftest.py").touch()
+    (neighbour / "test_other.py").write_text("def test_other():\n    pass\n")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "helpers.skip_policy", "-p", "no:cacheprovider", "test_suite.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "helpers.skip_policy", "-p", "no:cacheprovider", "."],
         cwd=folder,
         env={**os.environ, "CI": ci, "PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
