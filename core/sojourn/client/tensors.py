@@ -98,9 +98,9 @@ def to_arrays(inputs: Inputs, model: ServedModel) -> dict[str, Array]:
 
 def _array(tensor: ServedTensor, value: npt.ArrayLike) -> Array:
     try:
-        array = np.asarray(value)
         if tensor.datatype == "BYTES":
-            return array.astype(object)
+            return np.asarray(value, dtype=object)
+        array = np.asarray(value)
         if array.dtype.kind in "iu" and tensor.datatype in _V2 and np.dtype(_V2[tensor.datatype]).kind in "iu":
             limits = np.iinfo(_V2[tensor.datatype])
             if array.size and not (limits.min <= array.min() and array.max() <= limits.max):

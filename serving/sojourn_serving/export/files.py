@@ -6,12 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sojourn.checkpoint.digest import CHUNK_BYTES, ChunkDigests, digest
+from sojourn.checkpoint.digest import CHUNK_BYTES, ChunkDigests
+from sojourn.checkpoint.files import load_file_set
 from sojourn.checkpoint.records import FileRecord
 from sojourn.errors import CorruptData
 from sojourn.runlog.records import ExportInfo
 from sojourn.store.base import KeyMissing, Store
-from sojourn_serving.export.record import MANIFEST_FILE, ExportManifest
+from sojourn_serving.export.record import MANIFEST_FILE
 
 
 def upload(store: Store, key: str, folder: Path) -> tuple[FileRecord, ...]:
@@ -29,18 +30,6 @@ def upload(store: Store, key: str, folder: Path) -> tuple[FileRecord, ...]:
     return tuple(records)
 
 
-def read_manifest(store: Store, prefix: str, export: ExportInfo) -> bytes:
-    """The manifest that the run's log names, as stored. Raises CorruptData if it is missing or another."""
-    key = f"{prefix}/{export.key}/{MANIFEST_FILE}"
-    try:
-        data = store.read(key)
-    except KeyMissing as error:
-        raise CorruptData(f"{key} is missing, though the run's log names it") from error
-    if digest(data) != export.manifest:
-        raise CorruptData(f"{key} is not what the run's log names: {digest(data)}, expected {export.manifest}")
-    return data
-
-
 def fetch(store: Store, prefix: str, export: ExportInfo, cache: Path) -> Path:
     """A local folder with the verified export: `<cache>/<digest of its manifest>/<version>`.
 
@@ -49,20 +38,19 @@ def fetch(store: Store, prefix: str, export: ExportInfo, cache: Path) -> Path:
     Raises:
         CorruptData: the store's bytes do not have the digests of the manifest.
     """
-    stored = read_manifest(store, prefix, export)
-    manifest = ExportManifest.from_bytes(stored, source=f"{prefix}/{export.key}/{MANIFEST_FILE}")
+    files = load_file_set(store, f"{prefix}/{export.key}", export.manifest)
     home = cache / export.manifest.removeprefix("blake3:")
     target = home / str(export.version)
     if target.is_dir():
-        if all(_intact(target / file.name, file) for file in manifest.files):
+        if all(_intact(target / file.name, file) for file in files.files):
             return target
         shutil.rmtree(target)
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home) as scratch:
         partial = Path(scratch) / "export"
-        for file in manifest.files:
+        for file in files.files:
             _download(store, f"{prefix}/{export.key}/{file.name}", file, partial / file.name)
-        (partial / MANIFEST_FILE).write_bytes(stored)
+        (partial / MANIFEST_FILE).write_bytes(files.manifest)
         try:
             partial.rename(target)
         except OSError:

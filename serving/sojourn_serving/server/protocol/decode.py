@@ -114,8 +114,11 @@ def leaves(flat: list[Any], spec: TensorSpec, where: str) -> np.ndarray:
         for edge in (min(flat), max(flat)):
             if not limits.min <= edge <= limits.max:
                 raise RequestError(f"{where}: {edge} is out of range for {spec.dtype} ({limits.min} to {limits.max})")
-    with np.errstate(over="ignore"):
-        array = np.array(flat, dtype=spec.element.numpy)
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(flat, dtype=spec.element.numpy)
+    except OverflowError as error:
+        raise RequestError(f"{where}: an integer is out of range for {spec.dtype}") from error
     if kind == "float" and not np.isfinite(array).all():
         first = flat[int(np.flatnonzero(~np.isfinite(array))[0])]
         raise RequestError(f"{where}: {first!r:.40} is out of range for {spec.dtype}")
