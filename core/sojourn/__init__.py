@@ -9,22 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sojourn.checkpoint.verify import VerifyReport
     from sojourn.client.compare import Comparison, Difference, compare
     from sojourn.client.handle import Handle, Outcome, RunFailed
     from sojourn.client.history import Chapter, History, history, runs
+    from sojourn.client.http import PredictFailed
+    from sojourn.client.predict import Predictor, predict
     from sojourn.client.run import run, wait
-    from sojourn.client.transfer import TransferResult, copy, move
-    from sojourn.client.verify import VerifyReport, verify
+    from sojourn.client.transfer import copy, move
+    from sojourn.client.verify import verify
+    from sojourn.report.write import write_report
+    from sojourn.transfer.copy import TransferResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "sojourn.checkpoint.verify": ("VerifyReport",),
     "sojourn.client.compare": ("Comparison", "Difference", "compare"),
     "sojourn.client.handle": ("Handle", "Outcome", "RunFailed"),
     "sojourn.client.history": ("Chapter", "History", "history", "runs"),
+    "sojourn.client.http": ("PredictFailed",),
+    "sojourn.client.predict": ("Predictor", "predict"),
     "sojourn.client.run": ("run", "wait"),
-    "sojourn.client.transfer": ("TransferResult", "copy", "move"),
-    "sojourn.client.verify": ("VerifyReport", "verify"),
+    "sojourn.client.transfer": ("copy", "move"),
+    "sojourn.client.verify": ("verify",),
+    "sojourn.report.write": ("write_report",),
+    "sojourn.transfer.copy": ("TransferResult",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -35,6 +45,8 @@ __all__ = [
     "Handle",
     "History",
     "Outcome",
+    "PredictFailed",
+    "Predictor",
     "RunFailed",
     "TransferResult",
     "VerifyReport",
@@ -43,10 +55,12 @@ __all__ = [
     "copy",
     "history",
     "move",
+    "predict",
     "run",
     "runs",
     "verify",
     "wait",
+    "write_report",
 ]
 
 

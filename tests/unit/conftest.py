@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from .stored_runs import env, two_stores
+
+__all__ = ["env", "two_stores"]
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 FAKE_NODE = Path(__file__).parent / "fake_node"
 

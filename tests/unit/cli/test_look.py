@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -11,7 +11,9 @@ from sojourn.cli.runs import HEADS, NUMBERS, rows
 from sojourn.cli.tables import age, plain_data, print_table
 from sojourn.client.history import runs
 
-from .conftest import NOON, run_id
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+FIRST = "00000001-0000-4000-8000-000000000000"
+SECOND = "00000002-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_runs_as_json_and_yaml(sojourn, two_stores):
     _, out, _ = sojourn("runs", "--store", two_stores[0].uri, "-o", "json")
     data = json.loads(out)
     assert [(run["name"], run["commits"], run["term"]) for run in data] == [("digits", 4, 2), ("mnist", 0, 0)]
-    assert data[0]["fencedTo"]["runId"] == run_id(2)
+    assert data[0]["fencedTo"]["runId"] == SECOND
     _, out, _ = sojourn("runs", "--store", two_stores[0].uri, "-o", "yaml")
     assert yaml.safe_load(out) == data
 
@@ -89,7 +91,7 @@ def test_history_of_the_newest_entries_only(sojourn, two_stores):
 def test_history_as_json(sojourn, two_stores):
     _, out, _ = sojourn("history", "digits", "--store", two_stores[1].root, "-o", "json")
     chapters = json.loads(out)
-    assert [chapter["runId"] for chapter in chapters] == [run_id(1), run_id(2)]
+    assert [chapter["runId"] for chapter in chapters] == [FIRST, SECOND]
     types = [entry["type"] for entry in chapters[0]["entries"]]
     assert types == [
         "created", "attempt", "commit", "commit", "commit", "retire", "attempt", "commit", "export", "fence",
@@ -103,7 +105,7 @@ def test_an_ancestor_whose_store_is_gone_is_still_named(sojourn, two_stores, neu
     code, out, _ = sojourn("history", "digits", "--store", there.root)
     assert code == 0
     assert "problem   there is no store at /data/here" in neutral(out)
-    assert run_id(1) in out
+    assert FIRST in out
 
 
 def test_an_unknown_run(sojourn, two_stores):

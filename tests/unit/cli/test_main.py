@@ -1,9 +1,9 @@
 """The `sojourn` command as a whole: help, errors, exit codes, completion."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ import pytest
 
 from sojourn import __version__
 from sojourn.cli.group import VerbGroup
-from sojourn.cli.main import cli, main
+from sojourn.cli.main import cli
 from sojourn.cli.verbs import VERBS
 from sojourn.errors import CorruptData, InvalidInput, NotFound, Refused, SojournError
 
@@ -52,14 +52,17 @@ def test_help_imports_nothing_heavy():
 
 
 def test_help_takes_less_than_half_a_second():
-    best = min(_seconds([sys.executable, "-m", "sojourn.cli.main", "--help"]) for _ in range(3))
+    """Processor time: how long a busy machine makes it wait says nothing about it."""
+    best = min(_processor_seconds([sys.executable, "-m", "sojourn.cli.main", "--help"]) for _ in range(3))
     assert best < 0.5
 
 
-def _seconds(command):
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+def _processor_seconds(command):
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
 
 
 def test_import_sojourn_is_cheap():
