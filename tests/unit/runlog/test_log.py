@@ -41,7 +41,7 @@ def test_a_run_from_its_first_entry_to_its_fence(log: RunLog, store: Store) -> N
     log.unpin(pin)
     fence(log)
     assert [entry["type"] for entry in account(store)] == (
-        "created attempt commit commit export pin retire unpin fence".split()
+        ["created", "attempt", "commit", "commit", "export", "pin", "retire", "unpin", "fence"]
     )
     state = reopened(log).state
     assert state == log.state
@@ -99,7 +99,7 @@ def test_repeating_a_request_records_it_once(log: RunLog) -> None:
         log.takeover(fence=log.state.fence_digest, reason="lost", person="ada", recipient=Recipient(run_id="r3"))
         log.retire(term=1, keys=["data/1-u"])
     assert [entry.type for entry in log.entries()] == (
-        "created attempt commit export pin fence unpin takeover retire".split()
+        ["created", "attempt", "commit", "export", "pin", "fence", "unpin", "takeover", "retire"]
     )
 
 
@@ -216,7 +216,7 @@ def test_pins_hold_until_they_expire(log: RunLog, clock: Clock) -> None:
     clock.forward(hours=2)
     log.retire(term=1, keys=["data/2-u"])
     with pytest.raises(InvalidInput, match="time zone"):
-        log.pin(["data/3-u"], holder="h", until=datetime(2030, 1, 1))  # noqa: DTZ001
+        log.pin(["data/3-u"], holder="h", until=datetime(2030, 1, 1))
 
 
 def test_what_does_not_exist_cannot_be_pinned(log: RunLog) -> None:
