@@ -42,6 +42,7 @@ def account(store: Store, prefix: str = PREFIX) -> list[dict[str, Any]]:
     stored = [store.read(key) for key in keys]
     entries = [json.loads(data) for data in stored]
     term, attempt, fence, before, snapshot = 0, "", "", "", 0
+    pins: dict[str, dict[str, Any]] = {}
     for index, (key, data, entry) in enumerate(zip(keys, stored, entries, strict=True)):
         assert key == f"{prefix}/log/{index:020}.json"
         assert (entry["index"], entry["prev"], entry["snapshot"]) == (index, before, snapshot)
@@ -53,6 +54,14 @@ def account(store: Store, prefix: str = PREFIX) -> list[dict[str, Any]]:
             term, attempt = entry["term"], entry["attemptId"]
         elif kind == "commit":
             assert (entry["term"], entry["attemptId"]) == (term, attempt), "a commit of an outdated attempt"
+        elif kind == "pin":
+            pins[entry["pinId"]] = entry
+        elif kind == "unpin":
+            pins.pop(entry["pinId"])
+        elif kind == "retire":
+            held = [pin for pin in pins.values() if pin.get("until", "9") > entry["time"]]
+            assert not set(entry["keys"]) & {key for pin in held for key in pin["keys"]}, "a pinned key was retired"
+            assert entry["term"] == term
         elif kind == "fence":
             fence = before
         elif kind == "takeover":

@@ -223,9 +223,9 @@ def test_what_does_not_exist_cannot_be_pinned(log: RunLog) -> None:
     log.begin_attempt("a1")
     log.commit(term=1, attempt_id="a1", commit=info(1))
     log.retire(term=1, keys=["data/1-u"])
-    with pytest.raises(NotFound, match="data/1-u of run .* was retired"):
+    with pytest.raises(NotFound, match=r"data/1-u of run .* was retired"):
         log.pin(["data/1-u"], holder="h", until=None)
-    with pytest.raises(NotFound, match="data/9-u of run .* does not exist"):
+    with pytest.raises(NotFound, match=r"data/9-u of run .* does not exist"):
         log.pin(["data/9-u"], holder="h", until=None)
 
 

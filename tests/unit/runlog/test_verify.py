@@ -37,7 +37,7 @@ def test_readers_check_from_the_newest_snapshot_on(long_log: RunLog) -> None:
     tamper(long_log.store, entry_key(PREFIX, 5), lambda data: data + b" ")
     assert RunLog.open(long_log.store, PREFIX).state == long_log.state
     tamper(long_log.store, entry_key(PREFIX, 210), lambda data: data + b" ")
-    with pytest.raises(CorruptData, match="entry 211 of run .* does not follow entry 210") as caught:
+    with pytest.raises(CorruptData, match=r"entry 211 of run .* does not follow entry 210") as caught:
         RunLog.open(long_log.store, PREFIX)
     assert "changed after it was written" in caught.value.hint
 
@@ -126,7 +126,7 @@ def test_a_snapshot_that_lies_is_found(long_log: RunLog, store: Store) -> None:
         state["commits"].pop()
 
     _rechained(store, 100, drop_a_commit)
-    with pytest.raises(CorruptData, match="snapshot entry 100 .* is not the state of the entries before it"):
+    with pytest.raises(CorruptData, match=r"snapshot entry 100 .* is not the state of the entries before it"):
         verify_chain(long_log)
 
 
