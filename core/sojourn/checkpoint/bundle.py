@@ -17,6 +17,8 @@ from sojourn.errors import CorruptData, InvalidInput
 PREFIX = "ckpt"
 INDEX_FILE = f"{PREFIX}.index"
 _HEADER_KEY = b""
+# TensorFlow keeps the parts of a partitioned variable under binary keys that begin so.
+_SLICE_MARK = b"\0"
 _PRODUCER_VERSION = 1
 _LITTLE_ENDIAN = 0
 _DATA_FILE = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
@@ -63,13 +65,13 @@ def parse_data_file(name: str) -> tuple[int, int]:
 
 
 def encode_index(tensors: Iterable[TensorEntry], shards: int, *, block_bytes: int = BLOCK_BYTES) -> bytes:
-    """The bytes of the index file. Raises InvalidInput for an empty name or two tensors with one name."""
+    """The bytes of the index file. Raises InvalidInput for a name that is empty, used twice, or begins with NUL."""
     rows = sorted((entry.name.encode(), _encode_entry(entry)) for entry in tensors)
     for (name, _), (following, _) in zip([(_HEADER_KEY, b""), *rows], rows, strict=False):
         if name == following:
-            raise InvalidInput(
-                f"two tensors are named {name.decode()!r}" if name else "a tensor of a checkpoint has no name"
-            )
+            raise InvalidInput(f"two tensors are named {name.decode()!r}" if name else "a tensor has no name")
+        if following.startswith(_SLICE_MARK):
+            raise InvalidInput(f"a tensor's name begins with a NUL character: {following.decode()!r}")
     version = wire.encode_int(1, _PRODUCER_VERSION)
     header = wire.encode_int(1, shards) + wire.encode_message(3, version)
     return encode_table([(_HEADER_KEY, header), *rows], block_bytes=block_bytes)
@@ -82,7 +84,9 @@ def decode_index(data: bytes, *, source: str) -> BundleIndex:
         raise CorruptData(f"{source} has no bundle header")
     try:
         shards = _decode_header(rows[0][1], source)
-        tensors = tuple(_decode_entry(key.decode(), value) for key, value in rows[1:])
+        tensors = tuple(
+            _decode_entry(key.decode(), value) for key, value in rows[1:] if not key.startswith(_SLICE_MARK)
+        )
     except (wire.Truncated, UnicodeDecodeError) as error:
         raise CorruptData(f"{source} is damaged: {error}") from error
     for tensor in tensors:

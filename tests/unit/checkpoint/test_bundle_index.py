@@ -11,7 +11,7 @@ from sojourn.checkpoint.bundle import TensorEntry, data_file, decode_index, enco
 from sojourn.checkpoint.dtypes import ELEMENT_TYPES, by_name, name_of
 from sojourn.errors import CorruptData, InvalidInput
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
 ENTRIES = st.builds(
     TensorEntry,
     name=NAMES,
@@ -35,11 +35,13 @@ def entry(name: str, shard: int = 0) -> TensorEntry:
     return TensorEntry(name, "float32", (), shard, 0, 4, 0)
 
 
-def test_names_are_unique_and_not_empty() -> None:
+def test_names_are_unique_and_say_something() -> None:
     with pytest.raises(InvalidInput, match="two tensors are named 'a'"):
         encode_index([entry("a"), entry("a")], 1)
     with pytest.raises(InvalidInput, match="has no name"):
         encode_index([entry("")], 1)
+    with pytest.raises(InvalidInput, match="NUL"):
+        encode_index([entry("\0a")], 1)
 
 
 def test_a_tensor_in_a_file_that_does_not_exist_is_damage() -> None:
