@@ -1,31 +1,49 @@
-"""Tasks with everything that makes resuming hard: dropout, BatchNormalization, a schedule, custom steps, callbacks."""
+"""Tasks with everything that makes resuming hard: dropout, BatchNormalization, schedules, custom steps, callbacks."""
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-from sojourn_trainer import Task
+import sojourn_trainer
+from sojourn_trainer import ArraySource, Data, Task
 from sojourn_trainer.tasks.cnn import train_step
 
 
-class CrashAt(keras.callbacks.Callback):
-    """Ends a worker without warning before its step number SOJOURN_TEST_CRASH_AT."""
+class Accident(keras.callbacks.Callback):
+    """Ends a worker without warning before its step number SOJOURN_TEST_CRASH_AT; rank SOJOURN_TEST_CRASH_RANK only.
+
+    SOJOURN_TEST_PACE seconds before each step let commits keep up with steps that take no time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._left = int(os.environ.get("SOJOURN_TEST_CRASH_AT", "-1"))
+        rank = json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))["task"]["index"]
+        mine = os.environ.get("SOJOURN_TEST_CRASH_RANK", str(rank)) == str(rank)
+        self._steps_left = int(os.environ.get("SOJOURN_TEST_CRASH_AT", "-1")) if mine else -1
+        self._pace = float(os.environ.get("SOJOURN_TEST_PACE", "0"))
+
+    def get_state(self) -> None:
+        """Nothing of it belongs to the run."""
+
+    def set_state(self, state: None) -> None:
+        return
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._left == 0:
+        time.sleep(self._pace)
+        if self._steps_left == 0:
             os._exit(9)
-        self._left -= 1
+        self._steps_left -= 1
 
 
-def cnn(custom_step: bool = False, dropout: float = 0.3) -> Task:
-    """Convolution, BatchNormalization, dropout, Adam with cosine decay, an early-stopping callback."""
+def cnn(custom_step: bool = False, dropout: float = 0.3, plateau: bool = False) -> Task:
+    """Convolution, BatchNormalization, dropout; Adam with cosine decay, or with ReduceLROnPlateau."""
     model = keras.Sequential(
         [
             keras.layers.Input((8, 8)),
@@ -38,10 +56,116 @@ def cnn(custom_step: bool = False, dropout: float = 0.3) -> Task:
             keras.layers.Dense(10),
         ]
     )
+    rate = 1e-2 if plateau else keras.optimizers.schedules.CosineDecay(1e-2, 100)
     model.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 100)),
+        optimizer=keras.optimizers.Adam(rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    callbacks = [CrashAt(), keras.callbacks.ReduceLROnPlateau(monitor="loss")] if False else [CrashAt()]
+    callbacks: list[keras.callbacks.Callback] = [Accident()]
+    if plateau:
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="loss", min_delta=10.0, patience=1, verbose=0))
     return Task(model, callbacks=callbacks, train_step=train_step if custom_step else None)
+
+
+def linear(learning_rate: float = 0.1) -> Task:
+    """No dropout, no BatchNormalization: the same for any number of workers, up to rounding."""
+    model = keras.Sequential([keras.layers.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile(
+        optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return Task(model, callbacks=[Accident()])
+
+
+class Counting(keras.Model):
+    """Counts in a weight how often it was trained on each row."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.seen = self.add_weight(shape=(rows,), initializer="zeros", trainable=False, aggregation="sum", name="seen")
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        return self.dense(inputs["value"])
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, _, weight = keras.utils.unpack_x_y_sample_weight(data)
+        weight = tf.ones(tf.shape(x["row"])) if weight is None else weight
+        self.seen.value.assign_add(tf.math.unsorted_segment_sum(weight, x["row"], self.seen.shape[0]))
+        return super().train_step(data)
+
+
+def counting(rows: int = 100) -> Task:
+    """A data set that batches do not divide, and a model that counts its rows."""
+    numbers = np.arange(rows)
+    model = Counting(rows)
+    model.compile(optimizer="sgd", loss="mse")
+    x = {"row": numbers, "value": np.ones((rows, 1), np.float32)}
+    return Task(model, ArraySource((x, np.ones((rows, 1), np.float32))), callbacks=[Accident()])
+
+
+def exploding(at_row: int = 700) -> Task:
+    """The loss of one row is NaN."""
+    task = linear()
+    x = np.random.default_rng(0).random((1280, 8, 8), np.float32)
+    x[at_row] = np.nan
+    return Task(task.model, Data(ArraySource((x, np.zeros(len(x), np.int64)))), callbacks=task.callbacks)
+
+
+def pipeline() -> Task:
+    """A tf.data pipeline of the user's own, with a shuffle buffer whose state must be saved."""
+
+    def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        x = np.random.default_rng(1).random((400, 8, 8), np.float32)
+        y = np.random.default_rng(2).integers(0, 10, 400)
+        whole = tf.data.Dataset.from_tensor_slices((x, y)).shard(context.num_input_pipelines, context.input_pipeline_id)
+        per_replica = context.get_per_replica_batch_size(128)
+        return whole.shuffle(100, seed=3).repeat().batch(per_replica, drop_remainder=True)
+
+    return Task(linear().model, build, callbacks=[Accident()], steps_per_epoch=10)
+
+
+def script() -> None:
+    """An existing Keras script: it builds, compiles and fits by itself."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    model = keras.Sequential([keras.layers.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    history = sojourn_trainer.fit(model, (digits.images.astype("float32"), digits.target), callbacks=[Accident()])
+    assert history.history["loss"]
+
+
+def uncompiled() -> Task:
+    """The manifest says how to compile it."""
+    return Task(keras.Sequential([keras.layers.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)]))
+
+
+def broken() -> Task:
+    """A task with a bug."""
+    raise ZeroDivisionError("a bug of the task's own")
+
+
+def early_stop() -> Task:
+    """Ends by a callback after its second epoch."""
+    task = linear()
+    stop = keras.callbacks.EarlyStopping(monitor="loss", min_delta=100.0, patience=1)
+    return Task(task.model, callbacks=[*task.callbacks, stop])
+
+
+class KeepWeights(keras.callbacks.Callback):
+    """Writes this worker's own copy of all weights to SOJOURN_TEST_FOLDER at the end."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        rank = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+        strategy = tf.distribute.get_strategy()
+        variables = [*self.model.trainable_variables, *self.model.optimizer.variables]
+        copies = {str(i): strategy.experimental_local_results(v.value)[0].numpy() for i, v in enumerate(variables)}
+        np.savez(f"{os.environ['SOJOURN_TEST_FOLDER']}/weights-{rank}.npz", **copies)
+
+
+def reporting() -> Task:
+    """The convolutional task, whose workers keep their own copies."""
+    return Task(cnn().model, callbacks=[KeepWeights()])
