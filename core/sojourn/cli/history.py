@@ -94,10 +94,10 @@ def what(body: object) -> str:  # noqa: PLR0911 (one branch per kind of entry)
             more = f", with {words.plural(len(carried), 'older checkpoint')}" if carried else ""
             return f"starts from step {start.step:,}{more}" if start else ""
         case records.Attempt(term=term, attempt_id=attempt, info=info):
-            known = ", ".join(f"{name} {value}" for name, value in info.items() if isinstance(value, str | int))
-            return f"term {term}, attempt {attempt}" + (known and f", {known}")
+            known = words.facts(info)
+            return f"term {term}, attempt {words.short_id(attempt)}" + (known and f", {known}")
         case records.Commit(bytes=size, metrics=metrics):
-            return f"{words.size(size)}, {short_metrics(metrics)}"
+            return f"{words.size(size)}, {short_metrics(metrics)}" if metrics else words.size(size)
         case records.Export(version=version, formats=formats, bytes=size):
             return f"version {version}, {', '.join(formats)}, {words.size(size)}"
         case records.Pin(holder=holder, keys=keys, until=until):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
@@ -20,10 +21,11 @@ from rich.text import Text
 
 from sojourn import events
 from sojourn.progress import words
+from sojourn.progress.keys import silent_keys
 from sojourn.progress.sentences import Tone, sentence
 from sojourn.progress.view import RunView, advance
 
-COMMIT_LINE_SECONDS = 10.0
+FREQUENT_SECONDS = 10.0
 SPARK_WIDTH = 16
 _SPARKS = "▁▂▃▄▅▆▇█"
 _MARKS: dict[Tone, tuple[str, str]] = {
@@ -53,9 +55,9 @@ class LiveRenderer:
         self._clock = clock
         self._zone = zone
         self._view = RunView()
-        self._held: events.Committed | None = None
-        self._held_count = 0
-        self._last_commit_line = float("-inf")
+        self._commits = _Frequent("commit")
+        self._epochs = _Frequent("epoch")
+        self._keys: AbstractContextManager[None] = nullcontext()
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
             get_renderable=self.panel, console=console, auto_refresh=refresh, refresh_per_second=8, redirect_stderr=True
@@ -67,12 +69,15 @@ class LiveRenderer:
         return cls(Console(file=stream, highlight=False))
 
     def __enter__(self) -> LiveRenderer:
+        self._keys = silent_keys()
+        self._keys.__enter__()
         self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._release_commit()
+        self._release()
         self._live.stop()
+        self._keys.__exit__(None, None, None)
 
     def show(self, event: events.Event) -> None:
         """Take in one event: a line in the log above the panel, or a change in the panel."""
@@ -81,11 +86,14 @@ class LiveRenderer:
             case events.Progress() | events.Launch():
                 return
             case events.Committed():
-                self._log_commit(event)
+                self._log_frequent(self._commits, event)
+                return
+            case events.EpochEnd():
+                self._log_frequent(self._epochs, event)
                 return
             case events.Started() if self._view.attempts == 1 and self._view.launched:
-                self._log(event.time, "muted", "ready: " + _launch_parts(self._view.launched))
-        self._release_commit()
+                self._log(event.time, "muted", "launch: " + _launch_parts(self._view.launched))
+        self._release()
         self._log(event.time, *sentence(event))
 
     def panel(self) -> RenderableType:
@@ -163,23 +171,16 @@ class LiveRenderer:
             items.append(("", "no commit yet", ""))
         return _figures(items)
 
-    def _log_commit(self, event: events.Committed) -> None:
-        if event.time - self._last_commit_line < COMMIT_LINE_SECONDS:
-            self._held = event
-            self._held_count += 1
-            return
-        self._release_commit()
-        self._last_commit_line = event.time
-        self._log(event.time, *sentence(event))
+    def _log_frequent(self, lines: _Frequent, event: events.Event) -> None:
+        said = lines.add(event)
+        if said is not None:
+            self._log(*said)
 
-    def _release_commit(self) -> None:
-        """Commits in quick succession share one line, so that the log stays readable."""
-        if self._held is not None:
-            tone, text = sentence(self._held)
-            more = f" (and {words.plural(self._held_count - 1, 'commit')} before it)" if self._held_count > 1 else ""
-            self._last_commit_line = self._held.time
-            self._log(self._held.time, tone, text + more)
-            self._held, self._held_count = None, 0
+    def _release(self) -> None:
+        """Write what was held back, so that the log is complete and in order."""
+        held = [said for said in (self._epochs.release(), self._commits.release()) if said is not None]
+        for said in sorted(held, key=lambda said: said[0]):
+            self._log(*said)
 
     def _log(self, time: float, tone: Tone, text: str) -> None:
         mark, style = _MARKS[tone]
@@ -194,6 +195,32 @@ class LiveRenderer:
             Text(text, style=style if tone in ("error", "warning", "muted") else ""),
         )
         self._console.print(grid)
+
+
+class _Frequent:
+    """Lines about one kind of event that may come many times a second: one in a while, with a count of the others."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._last = float("-inf")
+        self._held: events.Event | None = None
+        self._count = 0
+
+    def add(self, event: events.Event) -> tuple[float, Tone, str] | None:
+        """The line to write now, if one is due."""
+        self._held = event
+        self._count += 1
+        return self.release() if event.time - self._last >= FREQUENT_SECONDS else None
+
+    def release(self) -> tuple[float, Tone, str] | None:
+        """The line that was held back, if there is one."""
+        event, count = self._held, self._count
+        if event is None:
+            return None
+        self._held, self._count, self._last = None, 0, event.time
+        tone, text = sentence(event)
+        more = f" (and {words.plural(count - 1, self._noun)} before it)" if count > 1 else ""
+        return event.time, tone, text + more
 
 
 def spark(values: Sequence[float], width: int = SPARK_WIDTH) -> str:

@@ -14,7 +14,7 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
     """How much the event matters, and what to say about it. Progress has its own form in each display."""
     match event:
         case events.Launch():
-            return "muted", f"{event.phase} ready in {words.seconds(event.seconds)}"
+            return "muted", f"launch: {event.phase}, {words.seconds(event.seconds)}"
         case events.Dashboard():
             return "muted", f"Ray dashboard at {event.url}"
         case events.Started():
@@ -36,8 +36,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             return "warning", f"save of step {words.count(event.step)} skipped: {event.reason}"
         case events.AttemptFailed():
             return "error", (
-                f"attempt {event.attempt} failed ({event.failures} without a commit, limit {event.backoff_limit})"
-                f": {event.error}"
+                f"attempt {words.short_id(event.attempt)} failed "
+                f"({event.failures} without a commit, limit {event.backoff_limit}): {event.error}"
             )
         case events.RolledBack():
             return "warning", (
@@ -88,6 +88,6 @@ def _started(event: events.Started) -> str:
         "from the initial weights" if event.restored_step is None else f"from step {words.count(event.restored_step)}"
     )
     return (
-        f"{event.run}: attempt {event.attempt} (term {event.term}) trains {origin} to step "
+        f"{event.run}: attempt {words.short_id(event.attempt)} (term {event.term}) trains {origin} to step "
         f"{words.count(event.total_steps)}, {words.plural(event.workers, 'worker')}, {event.strategy}"
     )

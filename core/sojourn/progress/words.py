@@ -18,6 +18,11 @@ def plural(number: int, noun: str, many: str = "") -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {many or noun + 's'}"
 
 
+def short_id(text: str) -> str:
+    """The first part of a UUID, which is enough to tell a handful of them apart; anything else as it is."""
+    return text[:8] if len(text) == 36 and text[8:9] == "-" else text
+
+
 def size(number: float) -> str:
     """Bytes in decimal units, as disks and networks are sold: 1.2 MB."""
     value = float(number)
@@ -59,6 +64,17 @@ def metric(value: float) -> str:
     if 1e-3 <= abs(value) < 1e5:
         return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
     return f"{value:.2e}"
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """What is known by name, in one line: "workers 2, hosts a b". What has parts of its own is left out."""
+    shown = []
+    for name, value in values.items():
+        if isinstance(value, str | int | float):
+            shown.append(f"{name} {value}")
+        elif isinstance(value, list | tuple) and all(isinstance(item, str | int) for item in value):
+            shown.append(f"{name} {' '.join(dict.fromkeys(str(item) for item in value))}")
+    return ", ".join(shown)
 
 
 def metrics(values: Mapping[str, float]) -> str:

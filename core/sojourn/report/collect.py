@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,16 +73,21 @@ def _lines(text: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _curve(records: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
-    """Points in order of their steps. A mean over the epoch is left out where the steps themselves were recorded."""
-    by_step = {name for record in records if record.get("kind") != "epoch" for name in _values(record)}
+    """Points by step. Of running values and means over epochs those are taken that there are more of."""
+    of_steps = Counter(name for record in records if not _is_epoch(record) for name in _values(record))
+    of_epochs = Counter(name for record in records if _is_epoch(record) for name in _values(record))
     points = []
     for record in records:
-        known = by_step if record.get("kind") == "epoch" else ()
-        values = {name: value for name, value in _values(record).items() if name not in known}
+        mine, others = (of_epochs, of_steps) if _is_epoch(record) else (of_steps, of_epochs)
+        values = {name: value for name, value in _values(record).items() if mine[name] >= others[name]}
         if values:
             time = record.get("time")
             points.append(Point(record["step"], values, float(time) if isinstance(time, int | float) else None))
     return tuple(sorted(points, key=lambda point: point.step))
+
+
+def _is_epoch(record: Mapping[str, Any]) -> bool:
+    return record.get("kind") == "epoch"
 
 
 def _values(record: Mapping[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from sojourn.progress import words
 from sojourn.runlog.entries import Entry
 from sojourn.runlog.records import Attempt, Commit, Created, Export, Fence
 
@@ -149,7 +150,17 @@ def _attempts(chapter: int, source: Source) -> list[AttemptRow]:
             last = max([at, *(point.step for point in curve)])
             rows.append(
                 AttemptRow(
-                    chapter, body.term, body.attempt_id, _info(body.info), body.time, ended, at, last, last, 0, curve
+                    chapter,
+                    body.term,
+                    body.attempt_id,
+                    words.facts(body.info),
+                    body.time,
+                    ended,
+                    at,
+                    last,
+                    last,
+                    0,
+                    curve,
                 )
             )
         elif isinstance(body, Commit):
@@ -183,10 +194,6 @@ def _marks(source: Source, rows: Sequence[AttemptRow]) -> list[Mark]:
         elif isinstance(body, Created) and body.parent and not body.parent.fence and body.start:
             marks.append(Mark("copy", body.start.step, body.time, f"from {body.parent.store}"))
     return sorted(marks, key=lambda mark: mark.time)
-
-
-def _info(info: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in info.items() if isinstance(value, str | int | float))
 
 
 def series(report: Report, name: str) -> list[tuple[AttemptRow, tuple[tuple[int, float], ...]]]:

@@ -93,6 +93,7 @@ def _events(report: Report) -> str:
 
 
 def _attempts(report: Report) -> str:
+    anything_lost = any(row.lost for row in report.attempts)
     rows = []
     for row in report.attempts:
         lost = f'<span class="restart">{words.count(row.lost)}</span>' if row.lost else ""
@@ -101,14 +102,15 @@ def _attempts(report: Report) -> str:
             _moment(row.began),
             words.seconds(row.seconds),
             f"{words.count(row.first)} → {words.count(row.kept)}",
-            lost,
             words.count(row.commits),
+            *([lost] if anything_lost else []),
             f"<code>{escape(report.sources[row.chapter].store)}</code>",
             escape(row.info),
         ]
         rows.append((cells, ""))
-    heads = ("Term", "Began", "Lasted", "Steps", "In vain", "Commits", "Store", "")
-    return _table(heads, rows, numbers=(0, 2, 3, 4, 5), wrap=(7,))
+    vain = ("In vain",) if anything_lost else ()
+    heads = ("Term", "Began", "Lasted", "Steps", "Commits", *vain, "Store", "")
+    return _table(heads, rows, numbers=(0, 2, 3, 4, *range(5, 5 + len(vain))), wrap=(len(heads) - 1,))
 
 
 def _commits(report: Report) -> str:

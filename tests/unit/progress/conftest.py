@@ -43,8 +43,8 @@ def progress(time: float, step: int, last_commit: float | None) -> events.Progre
 def story() -> list[events.Event]:
     """Progress comes every 2 s, every 5 steps; a commit every 25 steps."""
     told: list[events.Event] = [
-        events.Launch(time=BEGIN + 14, phase="ray", seconds=14.2),
-        events.Launch(time=BEGIN + 17, phase="tensorflow", seconds=3.1),
+        events.Launch(time=BEGIN + 14, phase="start Ray", seconds=14.2),
+        events.Launch(time=BEGIN + 17, phase="import TensorFlow", seconds=3.1),
         events.Dashboard(time=BEGIN + 17, url="http://127.0.0.1:8265"),
         started(BEGIN + 18, "a1", 1, None),
     ]

@@ -54,3 +54,12 @@ def test_metric(value, text):
 
 def test_plural():
     assert [words.plural(n, "worker") for n in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]
+
+
+def test_short_id():
+    assert words.short_id("11ac2765-3919-4f82-a05f-c8fdd82d93b4") == "11ac2765"
+    assert words.short_id("a1") == "a1"
+
+
+def test_facts():
+    assert words.facts({"workers": 2, "hosts": ["a", "a", "b"], "versions": {"x": 1}}) == "workers 2, hosts a b"

@@ -79,15 +79,19 @@ def test_curves_tolerate_what_a_killed_writer_leaves():
     assert read_curves(store, "nothing") == {}
 
 
-def test_means_of_an_epoch_do_not_mix_with_its_steps():
+def test_running_values_and_means_over_epochs_do_not_mix():
+    """Whichever there are more of is drawn: a short run is all means, a long epoch all running values."""
     store = MemoryStore()
-    epoch = {"kind": "epoch", "step": 2, "loss": 1.5, "metrics": {"val_loss": 1.7}}
-    record(store, "r", "1-1", step(1, 2.0), step(2, 1.0), epoch)
-    record(store, "r", "1-2", epoch | {"step": 4, "loss": 0.9})
-    names = [sorted(point.values) for point in read_curves(store, "r")[1]]
-    assert names == [["loss"], ["loss"], ["val_loss"], ["val_loss"]]
-    record(store, "s", "1", epoch)
-    assert read_curves(store, "s") == {1: (Point(2, {"loss": 1.5, "val_loss": 1.7}),)}
+    epochs = [{"kind": "epoch", "step": n, "loss": n / 10, "metrics": {"val_loss": 1.7}} for n in (2, 4, 6)]
+    record(store, "few", "1-1", step(1, 2.0), epochs[0])
+    record(store, "few", "1-2", *epochs[1:])
+    record(store, "many", "1", step(1, 2.0), step(2, 1.0), step(3, 1.0), step(4, 1.0), *epochs)
+
+    def drawn(prefix, name):
+        return [point.step for point in read_curves(store, prefix)[1] if name in point.values]
+
+    assert drawn("few", "loss") == drawn("few", "val_loss") == drawn("many", "val_loss") == [2, 4, 6]
+    assert drawn("many", "loss") == [1, 2, 3, 4]
 
 
 def test_thinned_keeps_the_shape_and_the_last_step():
