@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from helpers.checkpoints import Tensors, checkpoint_folder, write_checkpoint
+from helpers.checkpoints import Tensors, checkpoint_folder, write_shard
+from sojourn.checkpoint.commit import finish, shard_key
+from sojourn.checkpoint.manifest import CheckpointMeta
 from sojourn.runlog.log import RunLog
-from sojourn.runlog.records import Created
+from sojourn.runlog.records import CommitInfo, Created
 from sojourn.runlog.runs import create_run, run_prefix
 from sojourn.store.base import Store
 from sojourn.task.archive import pack
@@ -30,7 +32,7 @@ class JobFiles:
     golden: Tensors | None = None
 
 
-def make_run(store: Store, name: str, job: JobFiles, tensors: Tensors, *, step: int = 100) -> RunLog:
+def make_run(store: Store, name: str, job: JobFiles, tensors: Tensors, *, step: int = 100, replicas: int = 1) -> RunLog:
     """A run with one attempt and one commit."""
     run_id, digest = str(uuid.uuid4()), "0" * 64
     prefix = run_prefix(name, run_id)
@@ -46,6 +48,9 @@ def make_run(store: Store, name: str, job: JobFiles, tensors: Tensors, *, step: 
         store.put(f"{prefix}/job/{digest}/golden.npz", buffer.getvalue())
     log = create_run(store, Created(run_id=run_id, name=name, job_digest=f"blake3:{digest}"))
     term = log.begin_attempt("attempt-1")
-    _, commit = write_checkpoint(store, prefix, checkpoint_folder(step, term), tensors, step=step)
+    folder = checkpoint_folder(step, term)
+    shard = write_shard(store, shard_key(prefix, folder, 0, 1), tensors)
+    manifest, named = finish(store, prefix, folder, [shard], CheckpointMeta(step=step, replicas=replicas))
+    commit = CommitInfo(step=step, checkpoint=folder, manifest=named, bytes=manifest.total_bytes)
     log.commit(term=term, attempt_id="attempt-1", commit=commit)
     return log

@@ -26,14 +26,12 @@ GOLDEN_ROWS = 16
 def main(arguments: list[str]) -> int:
     """Arguments: the request's file and the answer's."""
     request = json.loads(Path(arguments[0]).read_text())
-    code = 0
     try:
         answer: dict[str, Any] = {"model": build(request).to_json()}
     except SojournError as error:
-        answer = {"error": {"message": error.message, "hint": error.hint}}
-        code = error.exit_code
+        answer = {"error": {"message": error.message, "hint": error.hint, "code": error.exit_code}}
     Path(arguments[1]).write_text(json.dumps(answer))
-    return code
+    return 0
 
 
 def build(request: dict[str, Any]) -> ModelRecord:

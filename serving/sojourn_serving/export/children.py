@@ -18,7 +18,11 @@ _LINES_SHOWN = 15
 
 
 class ExportFailed(SojournError):
-    """A model could not be rebuilt, written, or loaded again."""
+    """A model could not be rebuilt, written, or loaded again. `code` is the exit code that the cause asks for."""
+
+    def __init__(self, message: str, *, hint: str = "", code: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = code
 
 
 def build_files(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def build_files(request: dict[str, Any], scratch: Path) -> dict[str, Any]:
         raise ExportFailed("the process that builds the export failed", hint=log)
     said = json.loads(answer.read_text())
     if error := said.get("error"):
-        raise ExportFailed(error["message"], hint=error["hint"])
+        raise ExportFailed(**error)
     model: dict[str, Any] = said["model"]
     return model
 

@@ -20,6 +20,7 @@ from sojourn_serving.server.protocol import encode, v1, v2
 from sojourn_serving.server.protocol.errors import RequestError
 from sojourn_serving.server.protocol.signature import ModelInfo
 
+_DISCARDED = 4
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -27,7 +28,7 @@ class Endpoints:
     """Answers requests about one model.
 
     Args:
-        max_body: bytes; a longer body is refused (413) without being read to its end.
+        max_body: bytes; a longer body is refused (413) and not kept.
     """
 
     def __init__(self, model: ModelInfo, batcher: Batcher, lifecycle: Lifecycle, max_body: int) -> None:
@@ -42,6 +43,9 @@ class Endpoints:
         return _json(v1.render(predict, await self.batcher.submit(predict.query)))
 
     async def v1_status(self, request: Request) -> Response:
+        name, verb = (*request.path_params["model"].partition(":"),)[::2]
+        if verb:
+            raise RequestError(f"{request.method} is not allowed on {name}:{verb}; send a POST", 405)
         self._require(request)
         return _json(encode.dumps(v1.status(self.model, available=self.lifecycle.ready)))
 
@@ -92,15 +96,16 @@ class Endpoints:
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise RequestError("content-encoding is not supported; send the JSON as it is", 415)
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.max_body:
-            raise RequestError(f"the body has {declared} bytes; at most {self.max_body} are accepted", 413)
         parts, size = [], 0
         async for part in request.stream():
             size += len(part)
-            if size > self.max_body:
-                raise RequestError(f"the body is longer than the {self.max_body} bytes that are accepted", 413)
-            parts.append(part)
+            # Reading on for a while lets most clients get to the answer; a reset connection would hide it from them.
+            if size > _DISCARDED * self.max_body:
+                break
+            if size <= self.max_body:
+                parts.append(part)
+        if size > self.max_body:
+            raise RequestError(f"the body is longer than the {self.max_body} bytes that are accepted", 413)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -27,6 +27,14 @@ _CHUNK = 64 * 1024
 _NOISE = (b"before absl::InitializeLog()", b"oneDNN custom operations are on", b"computation_placer")
 
 
+class CannotServe(SojournError):
+    """The replicas cannot start. `code` is the exit code that the cause asks for."""
+
+    def __init__(self, message: str, *, hint: str = "", code: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = code
+
+
 @dataclass(slots=True)
 class _Replica:
     """One replica's process, our end of its control socket, and what it has said there.
@@ -38,7 +46,7 @@ class _Replica:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     ready_at: float | None = None
-    failure: dict[str, str] | None = None
+    failure: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -63,7 +71,8 @@ class Supervisor:
         """Serve. Returns after a graceful stop.
 
         Raises:
-            InvalidInput: the address is taken or unknown, or the model cannot be served.
+            InvalidInput: the address is taken or unknown.
+            CannotServe: no replica could start.
         """
         listener = listen(self.settings.host, self.settings.port)
         with tempfile.TemporaryDirectory(prefix="sojourn-metrics-") as metrics_folder, listener:
@@ -133,12 +142,12 @@ class Supervisor:
             if self._stop.is_set():
                 return
             if replica.failure is not None and not self._served:
-                self._give_up(SojournError(replica.failure["message"], hint=replica.failure["hint"]))
+                self._give_up(CannotServe(**replica.failure))
                 return
             served = None if replica.ready_at is None else loop.time() - replica.ready_at
             failures = 0 if code == 0 else self.restarts.failures(failures, served)
             if not self._served and failures > 2:
-                self._give_up(SojournError(f"replica {index} cannot start: it {ended(code)} three times"))
+                self._give_up(CannotServe(f"replica {index} cannot start: it {ended(code)} three times"))
                 return
             delay = self.restarts.delay(max(0, failures - 1))
             self.say(f"replica {index} (pid {replica.process.pid}) {ended(code)}; starting it again in {delay:g} s")
@@ -174,7 +183,7 @@ class Supervisor:
                 self._served = True
                 self.on_ready(url(listener))
         elif message["event"] == "failed":
-            replica.failure = message
+            replica.failure = {key: message[key] for key in ("message", "hint", "code")}
         else:
             self.say(f"replica {index}: {message['message']}")
 

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     try:
         serve(settings, listener, control)
     except SojournError as error:
-        control.send("failed", message=error.message, hint=error.hint)
+        control.send("failed", message=error.message, hint=error.hint, code=error.exit_code)
         return CANNOT_SERVE
     return 0
 

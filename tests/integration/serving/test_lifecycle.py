@@ -75,8 +75,8 @@ def test_a_killed_replica_costs_its_own_requests_only_and_is_replaced(server: Se
         eventually(lambda: seen.answered > 50, "the load runs")
         os.kill(victim, signal.SIGKILL)
         answered = seen.answered
-        eventually(lambda: seen.answered > answered + 500, "service goes on")
-        eventually(lambda: server.pids()[0] != victim, "the replica is replaced")
+        eventually(lambda: seen.answered > answered + 300, "service goes on")
+    eventually(lambda: server.pids()[0] != victim, "the replica is replaced")
 
     # At most what the killed process was answering: one request of each client.
     assert len(seen.failures) <= 4, seen.failures
@@ -104,7 +104,7 @@ def test_a_draining_replica_loses_no_request(server: Server) -> None:
         eventually(lambda: not alive(victim), "the replica has left")
         answered = seen.answered
         eventually(lambda: seen.answered > answered + 200, "the other replica serves")
-        eventually(lambda: server.pids()[0] != victim, "the replica is replaced")
+    eventually(lambda: server.pids()[0] != victim, "the replica is replaced")
 
     assert seen.failures == []
     assert server.said(f"replica 0 (pid {victim}) left; starting it again in 0 s")
@@ -166,7 +166,7 @@ def test_an_export_whose_answers_changed_is_not_served(digits: Digits, tmp_path:
 
     refused = sojourn("serve", str(tmp_path / "digits"), "--port", "0", "--replicas", "1")
 
-    assert refused.returncode == 1
+    assert refused.returncode == 5
     assert "output 'probabilities' for the golden inputs is not what was recorded at export" in refused.stderr
 
 

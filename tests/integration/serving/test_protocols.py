@@ -121,7 +121,7 @@ def test_what_servers_say_about_themselves(server: Server) -> None:
         ("GET", "/v2/models/digit", None, 404, "model 'digit' is not served here"),
         ("POST", "/v2/models/digit/infer", b"{}", 404, "model 'digit' is not served here"),
         ("POST", "/v1/models/digits:classify", b"{}", 501, "'classify' is not supported; use :predict"),
-        ("GET", V1, None, 405, "GET is not allowed"),
+        ("GET", V1, None, 405, "GET is not allowed on digits:predict; send a POST"),
         ("POST", "/readyz", b"", 405, "POST is not allowed"),
         ("GET", "/v3", None, 404, "nothing is at '/v3'"),
         ("POST", V1, b"", 400, "the request body is empty"),
@@ -131,7 +131,7 @@ def test_what_servers_say_about_themselves(server: Server) -> None:
         ("POST", V1, b'{"instances": [{"x": 1}]}', 400, "unknown input 'x'; signature 'serving_default' takes 'image'"),
         ("POST", V2, b'{"inputs": []}', 400, "missing input 'image' (float32 of shape [-1, 8, 8])"),
         ("POST", V2, b'{"inputs": [{"name": "image", "datatype": "INT64"}]}', 400, "expected datatype 'FP32'"),
-        ("POST", V1, b" " * (2 << 20), 413, "the body has 2097152 bytes; at most 1048576 are accepted"),
+        ("POST", V1, b" " * (2 << 20), 413, "the body is longer than the 1048576 bytes that are accepted"),
     ],
 )
 def test_errors_are_the_protocols(
