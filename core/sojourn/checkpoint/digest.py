@@ -21,7 +21,8 @@ class ChunkDigests:
 
     def __init__(self, chunk_bytes: int = CHUNK_BYTES) -> None:
         self._chunk_bytes = chunk_bytes
-        self._file = blake3()
+        # Up to the end of the first chunk both digests are of the same bytes, so they are taken once.
+        self._whole: blake3 | None = None
         self._chunk = blake3()
         self._room = chunk_bytes
         self._chunks: list[str] = []
@@ -29,17 +30,20 @@ class ChunkDigests:
 
     def update(self, data: memoryview) -> None:
         """Take the next bytes (a flat view of unsigned bytes)."""
-        self._file.update(data)
         self.size += len(data)
-        while len(data) >= self._room:
-            self._chunk.update(data[: self._room])
-            data = data[self._room :]
-            self._close_chunk()
-        if len(data):
-            self._chunk.update(data)
-            self._room -= len(data)
+        while len(data):
+            part = data[: self._room]
+            data = data[len(part) :]
+            self._chunk.update(part)
+            if self._whole is not None:
+                self._whole.update(part)
+            self._room -= len(part)
+            if not self._room:
+                self._close_chunk()
 
     def _close_chunk(self) -> None:
+        if self._whole is None:
+            self._whole = self._chunk.copy()
         self._chunks.append(f"blake3:{self._chunk.hexdigest()}")
         self._chunk = blake3()
         self._room = self._chunk_bytes
@@ -48,4 +52,5 @@ class ChunkDigests:
         """(whole digest, chunk digests); an empty stream has no chunks."""
         if self._room < self._chunk_bytes:
             self._close_chunk()
-        return f"blake3:{self._file.hexdigest()}", tuple(self._chunks)
+        whole = self._whole or self._chunk
+        return f"blake3:{whole.hexdigest()}", tuple(self._chunks)
