@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sojourn.checkpoint.verify import VerifyReport
+    from sojourn.client.chapters import Chapter, History
     from sojourn.client.compare import Comparison, Difference, compare
     from sojourn.client.handle import Handle, Outcome, RunFailed
-    from sojourn.client.history import Chapter, History, history, runs
+    from sojourn.client.history import history, runs
     from sojourn.client.http import PredictFailed
     from sojourn.client.predict import Predictor, predict
     from sojourn.client.run import run, wait
@@ -27,7 +28,8 @@ _HOMES = {
     "sojourn.checkpoint.verify": ("VerifyReport",),
     "sojourn.client.compare": ("Comparison", "Difference", "compare"),
     "sojourn.client.handle": ("Handle", "Outcome", "RunFailed"),
-    "sojourn.client.history": ("Chapter", "History", "history", "runs"),
+    "sojourn.client.chapters": ("Chapter", "History"),
+    "sojourn.client.history": ("history", "runs"),
     "sojourn.client.http": ("PredictFailed",),
     "sojourn.client.predict": ("Predictor", "predict"),
     "sojourn.client.run": ("run", "wait"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +9,7 @@ import click
 from sojourn.cli.options import format_option, store_option
 
 if TYPE_CHECKING:
-    from sojourn.client.history import Chapter, History
-
-HEADS = ("#", "TIME", "ENTRY", "STEP", "WHAT")
+    from sojourn.client.chapters import Chapter, History
 
 
 @click.command(short_help="Show a run's attempts, commits, exports and ancestors.")
@@ -41,6 +38,7 @@ def history(run: str, store: str | None, last: int, output: str) -> None:
 def print_history(found: History) -> None:
     """A heading and a table per chapter."""
     from sojourn.cli.tables import print_fields, print_table
+    from sojourn.client.describe import HEADS, NUMBERS, headline, rows
 
     for index, chapter in enumerate(found.chapters):
         if index:
@@ -49,68 +47,7 @@ def print_history(found: History) -> None:
         if chapter.omitted:
             click.echo(f"({chapter.omitted:,} older entries left out; --last 0 shows all)")
         if chapter.entries:
-            print_table(HEADS, rows(chapter), right=("#", "STEP"))
-
-
-def headline(chapter: Chapter) -> list[tuple[str, str]]:
-    """What is said about a chapter before its entries; empty values are not shown."""
-    state = chapter.state
-    if state is None:
-        return [
-            ("run", f"{chapter.prefix} ({chapter.run_id})"),
-            ("store", chapter.store),
-            ("problem", chapter.problem),
-        ]
-    parent, gone = state.parent, state.fenced_to
-    return [
-        ("run", f"{state.name} ({state.run_id})"),
-        ("store", chapter.store),
-        ("from", f"{parent.run_id} in {parent.store}" if parent else ""),
-        ("went to", f"{gone.run_id} in {gone.store or chapter.store}" if gone else ""),
-        ("head", str(state.head)),
-    ]
-
-
-def rows(chapter: Chapter) -> Iterator[tuple[str, ...]]:
-    """One line per entry of a chapter's log."""
-    from sojourn.cli.tables import moment
-    from sojourn.client.history import retired_entries
-
-    retired = retired_entries(chapter)
-    for entry in chapter.entries:
-        step = getattr(entry.body, "step", None)
-        said = what(entry.body) + (" (retired)" if entry.index in retired else "")
-        yield str(entry.index), moment(entry.body.time), entry.type, "" if step is None else f"{step:,}", said
-
-
-def what(body: object) -> str:  # noqa: PLR0911 (one branch per kind of entry)
-    """What an entry says, in one line."""
-    from sojourn.cli.tables import moment, short_metrics
-    from sojourn.progress import words
-    from sojourn.runlog import records
-
-    match body:
-        case records.Created(start=start, carried=carried):
-            more = f", with {words.plural(len(carried), 'older checkpoint')}" if carried else ""
-            return f"starts from step {start.step:,}{more}" if start else ""
-        case records.Attempt(term=term, attempt_id=attempt, info=info):
-            known = words.facts(info)
-            return f"term {term}, attempt {words.short_id(attempt)}" + (known and f", {known}")
-        case records.Commit(bytes=size, metrics=metrics):
-            return f"{words.size(size)}, {short_metrics(metrics)}" if metrics else words.size(size)
-        case records.Export(version=version, formats=formats, bytes=size):
-            return f"version {version}, {', '.join(formats)}, {words.size(size)}"
-        case records.Pin(holder=holder, keys=keys, until=until):
-            return f"{', '.join(keys)} held by {holder} {'until ' + moment(until) if until else 'for good'}"
-        case records.Unpin(pin_id=pin):
-            return f"pin {pin} taken back"
-        case records.Retire(keys=keys, reason=reason):
-            return f"{words.plural(len(keys), 'checkpoint')}" + (reason and f": {reason}")
-        case records.Fence(recipient=to):
-            return f"handed over to {to.run_id} in {to.store or 'this store'}" + (to.cluster and f" on {to.cluster}")
-        case records.Takeover(person=person, reason=reason, recipient=to):
-            return f"{person} takes the run over to {to.run_id}: {reason}"
-    return ""
+            print_table(HEADS, rows(chapter), right=NUMBERS)
 
 
 def record(chapter: Chapter) -> dict[str, object]:

@@ -37,7 +37,7 @@ def runs(store: str | None, namespace: str | None, output: str) -> None:
 
 def rows(found: list[RunSummary], now: datetime) -> Iterator[tuple[str, ...]]:
     """One line of the table per run. The size is that of the checkpoints that exist."""
-    from sojourn.cli.tables import age
+    from sojourn.client.tables import age
     from sojourn.progress import words
     from sojourn.runlog.runs import LOCAL
 

@@ -12,9 +12,7 @@ from typing import Any
 
 import click
 
-from sojourn.progress import words
-
-Row = Sequence[str]
+from sojourn.client.tables import Row, layout
 
 
 def print_data(value: object, output: str) -> None:
@@ -28,21 +26,12 @@ def print_data(value: object, output: str) -> None:
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Row], *, right: Sequence[str] = ()) -> None:
-    """Print columns under their heads; those named in `right` hold numbers. Never wraps or cuts a cell."""
-    texts = [[cell.replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(len(line[i]) for line in [list(heads), *texts]) for i in range(len(heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cell.rjust(width) if head in right else cell.ljust(width)
-            for head, cell, width in zip(heads, cells, widths, strict=True)
-        ]
-        return "   ".join(padded).rstrip()
-
-    click.secho(line(list(heads)), bold=True)
-    for cells in texts:
-        click.echo(line(cells))
+def print_table(heads: Row, rows: Iterable[Row], *, right: Sequence[str] = ()) -> None:
+    """Print columns under their heads; those named in `right` hold numbers."""
+    first, *rest = layout(heads, rows, right=right)
+    click.secho(first, bold=True)
+    for line in rest:
+        click.echo(line)
 
 
 def print_fields(pairs: Iterable[tuple[str, str]]) -> None:
@@ -51,31 +40,6 @@ def print_fields(pairs: Iterable[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         click.echo(f"{click.style(name.ljust(width), bold=True)}   {value}")
-
-
-def print_title(text: str) -> None:
-    """A heading between two tables."""
-    click.secho(f"\n{text}", bold=True, underline=True)
-
-
-def age(time: datetime, now: datetime) -> str:
-    """How long ago, in one unit: 12s, 5m, 3h, 2d."""
-    seconds = max(0, int((now - time).total_seconds()))
-    for limit, unit, size in ((120, "s", 1), (7200, "m", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds // size}{unit}"
-    return f"{seconds // 86400}d"
-
-
-def moment(time: datetime) -> str:
-    """A time of the log, in UTC to the second."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def short_metrics(metrics: Mapping[str, float]) -> str:
-    """The loss first, then the rest, in one cell."""
-    ordered = sorted(metrics, key=lambda name: (name != "loss", name))
-    return words.metrics({name: metrics[name] for name in ordered}) or words.UNKNOWN
 
 
 def plain_data(value: Any) -> Any:

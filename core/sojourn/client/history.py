@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from sojourn.client.chapters import Chapter, History
 from sojourn.client.stores import StoreLike, existing_store
 from sojourn.errors import SojournError
 from sojourn.runlog.address import Address
-from sojourn.runlog.entries import Entry
 from sojourn.runlog.log import RunLog
-from sojourn.runlog.records import CommitInfo, Parent, Recipient
+from sojourn.runlog.records import Parent, Recipient
 from sojourn.runlog.runs import RunSummary, find_run, list_runs
-from sojourn.runlog.state import RunState
 from sojourn.store.base import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """One run of a history.
-
-    Args:
-        store: address of its store.
-        prefix: its folder in the store.
-        run_id: its id.
-        state: what its log amounts to; None where the log cannot be read from here.
-        entries: its newest entries, oldest first.
-        omitted: how many older entries are left out.
-        problem: why its log cannot be read, or "".
-    """
-
-    store: str
-    prefix: str
-    run_id: str
-    state: RunState | None = None
-    entries: tuple[Entry, ...] = ()
-    omitted: int = 0
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Chapters from the first ancestor to the last descendant; `asked` is the index of the run that was asked for."""
-
-    chapters: tuple[Chapter, ...]
-    asked: int
-
-    @property
-    def chapter(self) -> Chapter:
-        """The run that was asked for."""
-        return self.chapters[self.asked]
 
 
 def runs(store: StoreLike | None = None, *, namespace: str | None = None) -> list[RunSummary]:
@@ -121,13 +82,3 @@ def _open(link: Parent | Recipient, known: Store, last: int | None) -> tuple[Cha
         return _chapter(log, last), log
     except SojournError as error:
         return Chapter(place, link.run, link.run_id, problem=error.message), None
-
-
-def retired_entries(chapter: Chapter) -> frozenset[int]:
-    """Indices of the commit entries whose checkpoint no longer exists."""
-    if chapter.state is None:
-        return frozenset()
-    existing = {commit.index for commit in chapter.state.commits}
-    return frozenset(
-        entry.index for entry in chapter.entries if isinstance(entry.body, CommitInfo) and entry.index not in existing
-    )

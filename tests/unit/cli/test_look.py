@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from sojourn.cli.runs import HEADS, NUMBERS, rows
-from sojourn.cli.tables import age, plain_data, print_table
+from sojourn.cli.tables import plain_data, print_table
 from sojourn.client.history import runs
+from sojourn.client.tables import age
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FIRST = "00000001-0000-4000-8000-000000000000"

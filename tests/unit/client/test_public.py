@@ -31,3 +31,12 @@ def test_type_checkers_see_the_functions(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "script.py:4: error: Incompatible types in assignment" in done.stdout
     assert "Found 1 error" in done.stdout
+
+
+def test_a_history_reads_well_where_it_is_printed_and_in_a_notebook(two_stores):
+    found = sojourn.history("digits", store=two_stores[1])
+    text, html = str(found), found._repr_html_()
+    assert text.count("#   TIME") == 2
+    assert "handed over to" in text
+    assert html.count("<table>") == html.count("</table>") == 2
+    assert "<td" in html

@@ -1,0 +1,92 @@
+"""A history in words: what is said about a run, and one line per entry of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from sojourn.client.chapters import Chapter
+from sojourn.client.tables import html_table, layout, moment, short_metrics
+from sojourn.progress import words
+from sojourn.runlog import records
+
+HEADS = ("#", "TIME", "ENTRY", "STEP", "WHAT")
+NUMBERS = ("#", "STEP")
+
+
+def chapter_text(chapter: Chapter) -> str:
+    """A chapter as text: what is known of the run, then its entries."""
+    lines = [f"{name:<7}   {value}" for name, value in headline(chapter) if value]
+    return "\n".join([*lines, *(layout(HEADS, rows(chapter), right=NUMBERS) if chapter.entries else [])])
+
+
+def chapter_html(chapter: Chapter) -> str:
+    """The same for notebooks."""
+    lines = [f"<b>{escape(name)}</b> {escape(value)}" for name, value in headline(chapter) if value]
+    return "<br>".join(lines) + (html_table(HEADS, rows(chapter)) if chapter.entries else "")
+
+
+def headline(chapter: Chapter) -> list[tuple[str, str]]:
+    """What is said about a chapter before its entries; empty values are not shown."""
+    state = chapter.state
+    if state is None:
+        return [
+            ("run", f"{chapter.prefix} ({chapter.run_id})"),
+            ("store", chapter.store),
+            ("problem", chapter.problem),
+        ]
+    parent, gone = state.parent, state.fenced_to
+    return [
+        ("run", f"{state.name} ({state.run_id})"),
+        ("store", chapter.store),
+        ("from", f"{parent.run_id} in {parent.store}" if parent else ""),
+        ("went to", f"{gone.run_id} in {gone.store or chapter.store}" if gone else ""),
+        ("head", str(state.head)),
+    ]
+
+
+def rows(chapter: Chapter) -> Iterator[tuple[str, ...]]:
+    """One line per entry of a chapter's log."""
+    retired = retired_entries(chapter)
+    for entry in chapter.entries:
+        step = getattr(entry.body, "step", None)
+        said = what(entry.body) + (" (retired)" if entry.index in retired else "")
+        yield str(entry.index), moment(entry.body.time), entry.type, "" if step is None else f"{step:,}", said
+
+
+def what(body: object) -> str:  # noqa: PLR0911 (one branch per kind of entry)
+    """What an entry says, in one line."""
+    match body:
+        case records.Created(start=start, carried=carried):
+            more = f", with {words.plural(len(carried), 'older checkpoint')}" if carried else ""
+            return f"starts from step {start.step:,}{more}" if start else ""
+        case records.Attempt(term=term, attempt_id=attempt, info=info):
+            known = words.facts(info)
+            return f"term {term}, attempt {words.short_id(attempt)}" + (known and f", {known}")
+        case records.Commit(bytes=size, metrics=metrics):
+            return f"{words.size(size)}, {short_metrics(metrics)}" if metrics else words.size(size)
+        case records.Export(version=version, formats=formats, bytes=size):
+            return f"version {version}, {', '.join(formats)}, {words.size(size)}"
+        case records.Pin(holder=holder, keys=keys, until=until):
+            return f"{', '.join(keys)} held by {holder} {'until ' + moment(until) if until else 'for good'}"
+        case records.Unpin(pin_id=pin):
+            return f"pin {pin} taken back"
+        case records.Retire(keys=keys, reason=reason):
+            return f"{words.plural(len(keys), 'checkpoint')}" + (reason and f": {reason}")
+        case records.Fence(recipient=to):
+            return f"handed over to {to.run_id} in {to.store or 'this store'}" + (to.cluster and f" on {to.cluster}")
+        case records.Takeover(person=person, reason=reason, recipient=to):
+            return f"{person} takes the run over to {to.run_id}: {reason}"
+    return ""
+
+
+def retired_entries(chapter: Chapter) -> frozenset[int]:
+    """Indices of the commit entries whose checkpoint no longer exists."""
+    if chapter.state is None:
+        return frozenset()
+    existing = {commit.index for commit in chapter.state.commits}
+    return frozenset(
+        entry.index
+        for entry in chapter.entries
+        if isinstance(entry.body, records.CommitInfo) and entry.index not in existing
+    )
