@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from helpers.logs import info
@@ -24,13 +25,21 @@ ENV = Env(sleep=lambda seconds: None)
 Racer = Callable[..., list[Any]]
 
 
+@dataclass(frozen=True)
+class Arena:
+    """Where they race, and how all of them wait for each other."""
+
+    store: Store
+    meet: Callable[[], object]
+
+
 def in_threads(racer: Racer, store: Store, arguments: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    """Run `racer(store, *arguments)` once per element, at the same time."""
+    """Run `racer(arena, *arguments)` once per element, at the same time."""
     start = threading.Barrier(len(arguments))
 
     def run(args: tuple[Any, ...]) -> list[Any]:
         start.wait(60)
-        return racer(store, *args)
+        return racer(Arena(store, lambda: start.wait(60)), *args)
 
     with ThreadPoolExecutor(len(arguments)) as pool:
         return list(pool.map(run, arguments))
@@ -56,23 +65,24 @@ def in_processes(racer: Racer, folder: str, arguments: Sequence[tuple[Any, ...]]
 
 def _process(racer: Racer, folder: str, args: tuple[Any, ...], start: Any, send: Any) -> None:
     start.wait(60)
-    send.send(racer(PosixStore(folder), *args))
+    send.send(racer(Arena(PosixStore(folder), lambda: start.wait(60)), *args))
 
 
-def win_entries(store: Store, prefix: str, me: str, rounds: int) -> list[int]:
+def win_entries(arena: Arena, prefix: str, me: str, rounds: int) -> list[int]:
     """Ask for entry 0, 1, 2 ... of a folder; return the numbers that became ours."""
     won = []
     for index in range(rounds):
+        arena.meet()
         body = Pin(pin_id=f"{me}-{index}", keys=(), holder=me)
         _, data = encode(body, Place(index, "", 0), f"{me}-{index}", ENV.now())
-        if land(store, entry_key(prefix, index), data, ENV):
+        if land(arena.store, entry_key(prefix, index), data, ENV):
             won.append(index)
     return won
 
 
-def pin_often(store: Store, prefix: str, me: str, rounds: int) -> list[str]:
+def pin_often(arena: Arena, prefix: str, me: str, rounds: int) -> list[str]:
     """Append pins with and without taking them back; return their ids."""
-    log = RunLog.open(store, prefix, env=ENV)
+    log = RunLog.open(arena.store, prefix, env=ENV)
     pins = []
     for number in range(rounds):
         pins.append(log.pin([], holder=me, until=None))
@@ -81,9 +91,9 @@ def pin_often(store: Store, prefix: str, me: str, rounds: int) -> list[str]:
     return pins
 
 
-def train(store: Store, prefix: str, me: str, commits: int) -> list[tuple[int, str]]:
+def train(arena: Arena, prefix: str, me: str, commits: int) -> list[tuple[int, str]]:
     """Begin an attempt and commit, again and again as others shut us out; return (term, checkpoint) as promised."""
-    log = RunLog.open(store, prefix, env=ENV)
+    log = RunLog.open(arena.store, prefix, env=ENV)
     done: list[tuple[int, str]] = []
     for attempt in range(commits):
         term = log.begin_attempt(f"{me}-{attempt}")
@@ -99,16 +109,17 @@ def train(store: Store, prefix: str, me: str, commits: int) -> list[tuple[int, s
     return done
 
 
-def train_or_hand_over(store: Store, role: str, prefixes: Sequence[str]) -> list[Any]:
+def train_or_hand_over(arena: Arena, role: str, prefixes: Sequence[str]) -> list[Any]:
     """One of the two roles around a fence."""
-    return _train_until_fenced(store, prefixes, "a") if role == "train" else _hand_over(store, prefixes, 3)
+    return _train_until_fenced(arena, prefixes, "a") if role == "train" else _hand_over(arena, prefixes, 3)
 
 
-def _train_until_fenced(store: Store, prefixes: Sequence[str], me: str) -> list[tuple[str, str]]:
+def _train_until_fenced(arena: Arena, prefixes: Sequence[str], me: str) -> list[tuple[str, str]]:
     """In each run, commit until it is fenced; return (prefix, checkpoint) as promised."""
     done = []
     for prefix in prefixes:
-        log = RunLog.open(store, prefix, env=ENV)
+        arena.meet()
+        log = RunLog.open(arena.store, prefix, env=ENV)
         try:
             term = log.begin_attempt(me)
             for step in range(100_000):
@@ -121,11 +132,12 @@ def _train_until_fenced(store: Store, prefixes: Sequence[str], me: str) -> list[
     return done
 
 
-def _hand_over(store: Store, prefixes: Sequence[str], commits: int) -> list[tuple[str, str, int]]:
+def _hand_over(arena: Arena, prefixes: Sequence[str], commits: int) -> list[tuple[str, str, int]]:
     """In each run, wait for some commits, then fence until it succeeds; return (prefix, manifest, tries)."""
     done = []
     for prefix in prefixes:
-        log = RunLog.open(store, prefix, env=ENV)
+        arena.meet()
+        log = RunLog.open(arena.store, prefix, env=ENV)
         while log.refresh().commits_made < commits:
             continue
         tries = 0
@@ -146,11 +158,12 @@ def _hand_over(store: Store, prefixes: Sequence[str], commits: int) -> list[tupl
     return done
 
 
-def compete_to_hand_over(store: Store, prefixes: Sequence[str], me: str) -> list[str]:
+def compete_to_hand_over(arena: Arena, prefixes: Sequence[str], me: str) -> list[str]:
     """Fence each run for a recipient of our own; return those where we were the one."""
     won = []
     for prefix in prefixes:
-        log = RunLog.open(store, prefix, env=ENV)
+        arena.meet()
+        log = RunLog.open(arena.store, prefix, env=ENV)
         try:
             log.fence(expected_term=0, expected_commit="", recipient=Recipient(run_id=me), migration_id=me)
         except Refused:

@@ -35,7 +35,7 @@ _HINTS = {
     exceptions.PermissionDeniedError: "These credentials may not do that there: check the bucket's policy.",
     exceptions.UnauthenticatedError: "No valid credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (s3), "
     "GOOGLE_APPLICATION_CREDENTIALS (gs), or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (az).",
-    exceptions.NotFoundError: "Check the bucket's name, its region and the endpoint.",
+    FileNotFoundError: "Check the bucket's name, its region and the endpoint.",
     exceptions.NotSupportedError: "This store lacks an operation that runs need; see docs/concepts/stores.md.",
 }
 _UNREACHABLE = "Check the endpoint and the network; what was committed before is unharmed."

@@ -25,6 +25,7 @@ _HINTS = {
     errno.ESTALE: "The NFS server lost track of the file: try again; if it stays, mount the export again.",
     errno.ETIMEDOUT: "The file server does not answer: try again when it does.",
     errno.ENAMETOOLONG: "Choose a shorter store path or run name.",
+    errno.ENOENT: "The store's directory is not there and cannot be made: check its path, and whether it is mounted.",
     errno.ENOTDIR: "A part of the store's path is a file: give the store a directory of its own.",
 }
 

@@ -22,6 +22,7 @@ from sojourn.store.oserrors import store_error
 from sojourn.store.walk import holds_object, walk
 
 _READ_SIZE = 64 << 20
+_PRUNED_AT_MOST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +189,13 @@ class PosixStore:
 def _open_temporary(path: Path) -> _Temporary:
     temporary = path.parent / f"{TEMP_PREFIX}{uuid.uuid4().hex}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    while True:
+    for _ in range(_PRUNED_AT_MOST):
         try:
             return _Temporary(path, temporary, os.open(temporary, flags, 0o666))
         except FileNotFoundError:
             # Not there yet, or pruned by a delete since we made it: make it (again).
             _make_folders(path.parent)
+    return _Temporary(path, temporary, os.open(temporary, flags, 0o666))
 
 
 def _make_folders(folder: Path) -> None:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from helpers import store_servers as servers
+from helpers.folders import fast_folder
 from sojourn.store.base import Store
 from sojourn.store.memory import MemoryStore
 from sojourn.store.posix import PosixStore
+
+__all__ = ["fast_folder"]
 
 _numbers = itertools.count()
 

@@ -1,0 +1,91 @@
+"""What object stores are asked for, and what their errors become."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from helpers.store_servers import Server, free_ports
+from sojourn.errors import StoreError
+from sojourn.store.base import KeyExists
+from sojourn.store.open import open_store
+
+
+@contextmanager
+def recorder(status: int) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """A server that answers every PUT with `status`, and the headers of those that it saw."""
+    seen: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(status)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+STORES = {
+    "s3://bucket": ("endpoint", {"region": "r", "access_key_id": "k", "secret_access_key": "s"}, "if-none-match", "*"),
+    "gs://bucket": ("base_url", {"bearer_token": "t"}, "x-goog-if-generation-match", "0"),
+    "az://container": ("endpoint", {"account_name": "n", "account_key": "a2V5"}, "if-none-match", "*"),
+}
+
+
+@pytest.mark.parametrize("address", STORES)
+def test_a_create_carries_its_condition(address: str) -> None:
+    where, options, header, value = STORES[address]
+    with recorder(201 if address.startswith("az") else 200) as (url, seen):
+        open_store(f"{address}/runs", {where: url, **options}).create("a", b"entry")
+    assert seen[0][header] == value
+
+
+@pytest.mark.parametrize("address", STORES)
+def test_a_condition_that_fails_means_that_the_key_exists(address: str) -> None:
+    where, options, _, _ = STORES[address]
+    with recorder(412) as (url, _), pytest.raises(KeyExists, match=f"{address}/runs/a exists already"):
+        open_store(f"{address}/runs", {where: url, **options}).create("a", b"entry")
+
+
+@pytest.mark.parametrize(("status", "hint"), [(403, "credentials"), (401, "AWS_ACCESS_KEY_ID"), (404, "bucket's name")])
+def test_refusals_say_what_to_look_at(status: int, hint: str) -> None:
+    where, options, _, _ = STORES["s3://bucket"]
+    with recorder(status) as (url, _), pytest.raises(StoreError, match="cannot create s3://bucket/a: ") as caught:
+        open_store("s3://bucket", {where: url, **options}).create("a", b"entry")
+    assert hint in caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there() -> None:
+    (port,) = free_ports(1)
+    where, options, _, _ = STORES["s3://bucket"]
+    with pytest.raises(StoreError, match="cannot create s3://bucket/a") as caught:
+        open_store("s3://bucket", {where: f"http://127.0.0.1:{port}", **options}).create("a", b"entry")
+    assert "Check the endpoint and the network" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_wrong_credentials(s3: Server) -> None:
+    wrong = {**s3.options, "secret_access_key": "wrong"}
+    with pytest.raises(StoreError, match="403") as caught:
+        open_store(s3.address, wrong).put("a", b"")
+    assert "credentials" in caught.value.hint
