@@ -9,8 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from helpers import races
+from helpers.logs import PREFIX, account, created
 from helpers.store_servers import Server, free_ports
 from sojourn.errors import StoreError
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.verify import verify_chain
 from sojourn.store.base import KeyExists
 from sojourn.store.open import open_store
 
@@ -89,3 +93,17 @@ def test_wrong_credentials(s3: Server) -> None:
     with pytest.raises(StoreError, match="403") as caught:
         open_store(s3.address, wrong).put("a", b"")
     assert "credentials" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_attempts_shut_each_other_out_on_a_real_server(kind: str, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(kind)
+    store = server.store("race")
+    RunLog.create(store, PREFIX, created(), races.ENV)
+    won = races.in_threads(races.train, store, [(PREFIX, me, 40) for me in "ab"])
+    promised = [commit for done in won for commit in done]
+    entries = account(store)
+    committed = [(entry["term"], entry["checkpoint"]) for entry in entries if entry["type"] == "commit"]
+    assert sorted(committed) == sorted(promised)
+    assert verify_chain(RunLog.open(store, PREFIX)).entries == len(entries)
