@@ -175,11 +175,11 @@ class CountingStore(LyingStore):
 def liar(inner: Store, seed: int, share: float) -> LyingStore:
     """A store that lies in that share of its answers, the same way for the same seed."""
     chance = random.Random(seed)
-    return LyingStore(
-        inner,
-        choose=lambda: chance.choice(LyingStore.LIES) if chance.random() < share else "none",
-        read_fails=lambda: chance.random() < share / 4,
-    )
+
+    def choose() -> str:
+        return chance.choice(LyingStore.LIES) if chance.random() < share else "none"
+
+    return LyingStore(inner, choose, read_fails=lambda: chance.random() < share / 4)
 
 
 def tamper(store: Store, key: str, change: Callable[[bytes], bytes]) -> None:

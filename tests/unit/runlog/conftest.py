@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from helpers.folders import fast_folder
@@ -11,7 +8,6 @@ from helpers.runs import Clock
 from sojourn.runlog.log import RunLog
 from sojourn.store.base import Store
 from sojourn.store.memory import MemoryStore
-from sojourn.store.posix import PosixStore
 
 __all__ = ["fast_folder"]
 
@@ -29,8 +25,3 @@ def store() -> Store:
 @pytest.fixture
 def log(store: Store, clock: Clock) -> RunLog:
     return RunLog.create(store, PREFIX, created(), clock.env())
-
-
-@pytest.fixture(params=["memory", "posix"])
-def any_store(request: pytest.FixtureRequest, fast_folder: Path) -> Any:
-    return MemoryStore() if request.param == "memory" else PosixStore(fast_folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from helpers.logs import PREFIX, LyingStore, account, created, digest, info
+from helpers.logs import PREFIX, account, created, digest, info, liar
 from helpers.runs import Clock
 from sojourn.errors import NotFound, Refused, StoreError
 from sojourn.runlog.log import RunLog
@@ -36,13 +35,8 @@ class LogMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32), share=st.sampled_from([0.0, 0.3, 0.6]))
     def begin(self, seed: int, share: float) -> None:
-        chance = random.Random(seed)
         RunLog.create(self.truth, PREFIX, created(), self.clock.env())
-        self.store = LyingStore(
-            self.truth,
-            choose=lambda: chance.choice(LyingStore.LIES) if chance.random() < share else "none",
-            read_fails=lambda: chance.random() < share / 4,
-        )
+        self.store = liar(self.truth, seed, share)
         self.logs = [RunLog.open(self.truth, PREFIX, env=self.clock.env()) for _ in range(WRITERS)]
         for log in self.logs:
             log.store = self.store
