@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := sojourn sojourn_operator sojourn_trainer sojourn_serving
 PYTEST_ARGS ?=
+AZURITE := 3.37.0
 
 # Trust the certificate authorities that the machine trusts, as pip does.
 export UV_SYSTEM_CERTS ?= 1
@@ -38,6 +39,12 @@ $(PROJECT): | $(DEPENDENCIES)
 	rm -f $(VENV)/.project-*
 	touch $@
 
+# Azure Blob Storage's emulator comes from npm; where that is missing, the tests that need it skip and say so.
+EMULATORS := $(if $(shell command -v npm),$(VENV)/.azurite-$(AZURITE))
+$(VENV)/.azurite-$(AZURITE): | $(DEPENDENCIES)
+	npm install --silent --no-audit --no-fund --ignore-scripts --global --prefix $(CURDIR)/$(VENV) azurite@$(AZURITE)
+	touch $@
+
 .PHONY: setup-system
 setup-system: ## as root, install missing Debian packages; otherwise say which are missing
 	@missing=$$(while read -r command packages; do \
@@ -69,7 +76,7 @@ demo: setup-system setup ## train, lose a worker, move, go on, export, serve, pr
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: setup-system setup ## every test this machine can run
+test: setup-system setup $(EMULATORS) ## every test this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-fast
@@ -97,6 +104,7 @@ manifests: setup ## write CRDs, JSON schemas and the field reference from the Py
 
 .PHONY: docs
 docs: manifests ## write the generated pages and check every link
+	$(BIN)/python -m sojourn.cli.reference > docs/reference/cli.md
 	$(BIN)/python -m pytest -q tests/unit/test_docs.py
 
 ENGINE ?= $(firstword $(foreach tool,buildah docker,$(if $(shell command -v $(tool)),$(tool))))

@@ -125,7 +125,7 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
     assert [wrong for words in shown_commands(page.read_text()) for wrong in wrong_words(words)] == []
 
 
-@pytest.mark.parametrize("folder", ["docs", "docs/adr", "docs/guides"])
+@pytest.mark.parametrize("folder", ["docs", "docs/adr", "docs/concepts", "docs/guides", "docs/reference"])
 def test_every_page_is_in_its_index(folder: str) -> None:
     index = (ROOT / ("docs/adr" if folder == "docs/adr" else "docs") / "README.md").read_text()
     pages_here = [page for page in pages() if page.parent == ROOT / folder and page.name != "README.md"]

@@ -77,4 +77,5 @@ def test_a_malformed_line_is_named() -> None:
 
 def test_the_checked_in_list_is_readable_and_names_tests_that_exist(repository: Path) -> None:
     for line in read_list((repository / "tests/allowed-skips.txt").read_text()):
-        assert (repository / line.test.partition("::")[0]).is_file(), line
+        path = line.test.partition("::")[0].partition("*")[0]
+        assert (repository / path).exists(), line
