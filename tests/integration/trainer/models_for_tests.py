@@ -107,11 +107,11 @@ def counting(rows: int = 100) -> Task:
 
 
 def exploding(at_row: int = 700) -> Task:
-    """The loss of one row is NaN."""
+    """The loss of one row is NaN; in batches of 128 it is in the sixth."""
     task = linear()
     x = np.random.default_rng(0).random((1280, 8, 8), np.float32)
     x[at_row] = np.nan
-    return Task(task.model, Data(ArraySource((x, np.zeros(len(x), np.int64)))), callbacks=task.callbacks)
+    return Task(task.model, Data(ArraySource((x, np.zeros(len(x), np.int64))), shuffle=False), callbacks=task.callbacks)
 
 
 def pipeline() -> Task:
@@ -169,3 +169,15 @@ class KeepWeights(keras.callbacks.Callback):
 def reporting() -> Task:
     """The convolutional task, whose workers keep their own copies."""
     return Task(cnn().model, callbacks=[KeepWeights()])
+
+
+class Pace(keras.callbacks.Callback):
+    """A step takes at least 0.1 s, so that a test can act between two."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        time.sleep(0.1)
+
+
+def paced() -> Task:
+    """The convolutional task at a walking pace."""
+    return Task(cnn().model, callbacks=[Pace()])

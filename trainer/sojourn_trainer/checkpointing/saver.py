@@ -65,6 +65,11 @@ class Saver:
     def busy(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def failure(self) -> str | None:
+        """Why the newest save failed; None if it did not, or is still under way."""
+        return None if self.busy else self._failure
+
     def save(self, save: SaveId, meta: CheckpointMeta | None, extra: Mapping[str, np.ndarray]) -> None:
         """Copy the state now and write it in the background; waits first for a save that is still under way."""
         self.wait()

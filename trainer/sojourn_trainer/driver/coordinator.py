@@ -80,6 +80,8 @@ class Coordinator:
         self._failure: WorkerFailure | None = None
         self._attempt_error = ""
         self._last_commit_at: float | None = None
+        self._trained_before = 0.0
+        self._training_since: float | None = None
         self._outcome: Outcome | None = None
         self._step = 0
         self._metrics: Mapping[str, float] = {}
@@ -106,6 +108,8 @@ class Coordinator:
                 self._failure = _failure_of(error)
                 raise
             latest = self._run.state.latest
+            self._trained_before = latest.wall_seconds if latest is not None else 0.0
+            self._training_since = None
             return AttemptStart(self._term, latest)
 
     def ask(self, request: Request, reason: str = "") -> None:
@@ -144,6 +148,7 @@ class Coordinator:
         state, spec = self._run.state, self._job.spec
         with self._lock:
             self._total_steps = total_steps
+            self._training_since = self._clocks.monotonic()
         self._emit(
             events.Started(
                 time=self._clocks.wall(),
@@ -278,9 +283,14 @@ class Coordinator:
             samples=meta.samples,
             bytes=manifest.total_bytes,
             metrics=dict(meta.extra["metrics"]),
-            wall_seconds=self._clocks.monotonic(),
+            wall_seconds=self._seconds_trained(),
         )
         return self._run.commit(term=self._term, attempt_id=self._attempt_id, commit=info)
+
+    def _seconds_trained(self) -> float:
+        """Seconds of training behind the current state, over all attempts that led to it."""
+        since = self._training_since
+        return self._trained_before + (self._clocks.monotonic() - since if since is not None else 0.0)
 
     def _resolve(self, pending: PendingSave, failure: str | None) -> None:
         with self._lock:
@@ -290,7 +300,7 @@ class Coordinator:
             self._lock.notify_all()
         if failure is not None:
             self._emit(
-                events.SaveFailed(time=self._clocks.wall(), step=pending.save.step, error=failure, will_retry=False)
+                events.SaveFailed(time=self._clocks.wall(), step=pending.save.step, error=failure, will_retry=True)
             )
 
     def _fail_open_saves(self, reason: str) -> None:

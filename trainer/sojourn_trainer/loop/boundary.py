@@ -29,6 +29,8 @@ from sojourn_trainer.state.layout import Item, slots_of_worker
 from sojourn_trainer.state.variables import list_state
 from sojourn_trainer.workers.assignment import Request, SaveId
 
+_RETRY_SECONDS = 10.0
+
 
 class Boundary:
     """One worker's side of every step boundary of an attempt."""
@@ -82,7 +84,7 @@ class Boundary:
         """This worker's flags for the next step, float32 [FLAG_COUNT]."""
         asked = self._listener.latest if self._listener is not None else Request.NONE
         flags = Flags(
-            checkpoint=float(asked is Request.CHECKPOINT or self._time_is_up()),
+            checkpoint=float(asked is Request.CHECKPOINT or self._time_is_up() or self._failed_save_is_due()),
             stop=float(asked is Request.STOP),
             abort=float(asked is Request.ABORT),
             end_training=float(end_training),
@@ -127,6 +129,14 @@ class Boundary:
     def _time_is_up(self) -> bool:
         seconds = self._policy.seconds
         return seconds is not None and self._session.rank == 0 and self._session.clock() - self._last_save >= seconds
+
+    def _failed_save_is_due(self) -> bool:
+        """A save that failed is repeated, with the state of then, after a pause in which the store may recover."""
+        return (
+            self._session.rank == 0
+            and self._saver.failure is not None
+            and self._session.clock() - self._last_save >= _RETRY_SECONDS
+        )
 
     def _save(self, at: RunPosition) -> None:
         assignment = self._session.assignment

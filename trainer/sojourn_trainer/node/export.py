@@ -12,8 +12,6 @@ from sojourn import events
 from sojourn.errors import SojournError
 from sojourn_trainer.workers.assignment import RunRef
 
-_COMMAND = "from sojourn.cli.main import main; main()"
-
 
 def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
     """Export the newest checkpoint of a run in these formats.
@@ -24,7 +22,7 @@ def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
     begun = time.monotonic()
     _, _, folder = run.prefix.rpartition("/")
     command = [
-        *(sys.executable, "-c", _COMMAND, "export", folder, "--store", run.store),
+        *(sys.executable, "-m", "sojourn", "export", folder, "--store", run.store),
         *("--format", ",".join(name.lower() for name in formats), "-o", "json"),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -40,6 +40,7 @@ class RayHead:
         self._environment: Mapping[str, str] = {}
         self.address = ""
         self.dashboard_url = ""
+        self.metrics_url = ""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -61,16 +62,18 @@ class RayHead:
         }
         # Ray puts sockets below this folder, and their paths must stay short.
         self._folder = Path(tempfile.mkdtemp(prefix="sj-", dir="/tmp" if Path("/tmp").is_dir() else None))
-        port, dashboard, agent = _free_ports(3)
+        port, dashboard, agent, metrics = _free_ports(4)
         self.address = f"127.0.0.1:{port}"
         self.dashboard_url = f"http://127.0.0.1:{dashboard}" if self._dashboard else ""
+        self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
         command = [
             str(Path(sys.executable).with_name("ray")),
             *("start", "--head", "--block", "--disable-usage-stats"),
             *("--node-ip-address", "127.0.0.1", "--port", str(port)),
             *("--num-cpus", str(self._cpus), "--object-store-memory", str(_OBJECT_STORE_BYTES)),
             *("--include-dashboard", str(self._dashboard), "--dashboard-port", str(dashboard)),
-            *("--dashboard-agent-listen-port", str(agent), "--temp-dir", str(self._folder)),
+            *("--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(metrics)),
+            *("--temp-dir", str(self._folder)),
         ]
         self._process = start_child(command, self._environment, stderr=subprocess.STDOUT)
         self._wait_until_started()
