@@ -100,4 +100,7 @@ def serve(settings: ServerSettings, listener: socket.socket, control: Control) -
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # Everything is answered and closed; taking TensorFlow down module by module would only delay the restart.
+    os._exit(exit_code)
