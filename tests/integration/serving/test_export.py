@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -22,34 +23,37 @@ from sojourn_serving.export.run import export
 
 pytestmark = pytest.mark.tensorflow
 
-LOAD = """
-import importlib.util, json, sys
-sys.path.append({site!r})
+AFTER_THE_GUIDE = """
+import h5py, importlib.util, json, numpy, sys
 assert importlib.util.find_spec("sojourn") is None
-import h5py, numpy as np, tensorflow as tf
-folder = {folder!r}
-images = tf.constant(np.load(folder + "/golden.npz")["inputs/image"])
-signature = tf.saved_model.load(folder).signatures["serving_default"]
-answers = {{"SavedModel": signature(image=images)["probabilities"]}}
-for name in ("model.keras", "model.h5"):
-    model = tf.keras.models.load_model(folder + "/" + name)
-    assert getattr(model, "optimizer", None) is None, name
-    answers[name] = model(images)
+images = golden["inputs/image"]
+loaded = {name: tf.keras.models.load_model(folder + "/" + name) for name in ("model.keras", "model.h5")}
+assert not any(getattr(model, "optimizer", None) for model in loaded.values())
 assert "optimizer_weights" not in h5py.File(folder + "/model.h5")
-print(json.dumps({{name: answer.numpy().tolist() for name, answer in answers.items()}}))
+answers = {"SavedModel": answer, **{name: model(images) for name, model in loaded.items()}}
+print(json.dumps({name: numpy.asarray(value).tolist() for name, value in answers.items()}))
 """
 
 
-def test_every_format_answers_as_recorded_where_there_is_no_sojourn(digits: Digits) -> None:
+def test_the_guides_blocks_and_every_format_answer_as_recorded_where_there_is_no_sojourn(
+    digits: Digits, repository: Path
+) -> None:
+    guide = (repository / "docs" / "guides" / "export.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     # Without the site module no .pth file is read, so that an editable install of Sojourn is out of reach too.
     site = str(Path(np.__file__).parents[1])
-    script = LOAD.format(site=site, folder=str(digits.folder))
+    script = "\n".join([f"import sys; sys.path.append({site!r})", *blocks, AFTER_THE_GUIDE])
 
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False, cwd="/"
+        [sys.executable, "-I", "-S", "-c", script, str(digits.folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
     )
 
     assert done.returncode == 0, done.stderr
+    assert len(blocks) == 2
     answers = json.loads(done.stdout.splitlines()[-1])
     assert list(answers) == ["SavedModel", "model.keras", "model.h5"]
     for answer in answers.values():
