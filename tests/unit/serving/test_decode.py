@@ -44,6 +44,10 @@ def test_strings_become_bytes() -> None:
     assert to_array(["é", encoded], WORDS, "inputs").tolist() == ["é".encode(), b"\xff\x00"]
 
 
+def test_bfloat16_takes_any_number() -> None:
+    assert to_array([2**63], TensorSpec("b", "bfloat16", (None,)), "b").tolist() == [2.0**63]
+
+
 def test_a_scalar_and_an_open_rank_are_taken() -> None:
     assert to_array(3, TensorSpec("n", "int64", ()), "n").shape == ()
     assert to_array([[[1], [2]]], TensorSpec("n", "int8", None), "n").shape == (1, 2, 1)

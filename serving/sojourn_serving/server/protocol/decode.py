@@ -116,7 +116,9 @@ def leaves(flat: list[Any], spec: TensorSpec, where: str) -> np.ndarray:
                 raise RequestError(f"{where}: {edge} is out of range for {spec.dtype} ({limits.min} to {limits.max})")
     try:
         with np.errstate(over="ignore"):
-            array = np.array(flat, dtype=spec.element.numpy)
+            # bfloat16 does not take integers beyond 63 bits; float64 takes every number.
+            exact = np.array(flat, dtype=np.float64 if spec.dtype == "bfloat16" else spec.element.numpy)
+            array = exact.astype(spec.element.numpy, copy=False)
     except OverflowError as error:
         raise RequestError(f"{where}: an integer is out of range for {spec.dtype}") from error
     if kind == "float" and not np.isfinite(array).all():
