@@ -16,6 +16,8 @@ from sojourn.progress.output import OUTPUTS
 if TYPE_CHECKING:
     from sojourn.client.handle import Handle
 
+# Completed, invalid input, suspended, refused: a log has nothing to add.
+SAID_IT_ALL = (0, 2, 3, 4)
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,7 +61,7 @@ def run(
             for event in handle.events():
                 renderer.show(event)
     code = handle.exit_code or 0
-    if handle.state == "failed" or code not in (0, 3):
+    if code not in SAID_IT_ALL:
         click.echo(f"Log of the training process: {handle.log}", err=True)
     click.get_current_context().exit(code)
 

@@ -46,7 +46,7 @@ def metric_plot(report: Report, name: str) -> str:
 def needs_log_scale(name: str, values: Sequence[float]) -> bool:
     """Whether a loss falls through so many magnitudes that its end would look flat."""
     finite = [value for value in values if math.isfinite(value)]
-    return name.endswith("loss") and bool(finite) and min(finite) > 0 and max(finite) > 100 * min(finite)
+    return name.endswith("loss") and bool(finite) and min(finite) > 0 and max(finite) > 30 * min(finite)
 
 
 def timeline(report: Report) -> str:
@@ -104,7 +104,7 @@ def _draw_series(
     for row, points in found:
         kept = thinned([point for point in points if point[0] <= row.kept], MOST_POINTS)
         lost = thinned([point for point in points if point[0] >= row.kept], MOST_POINTS) if row.lost else []
-        few = "o" if len(kept) <= 40 else ""
+        few = "o" if len(kept) <= 4 else ""
         if kept:
             axes.plot(*zip(*kept, strict=True), color=colour, linewidth=1.6, marker=few, markersize=3, label=label)
             label = ""

@@ -65,7 +65,7 @@ def test_the_store_may_come_from_the_manifest(sojourn, fake_node, job, tmp_path)
     assert json.loads(saw.read_text())["store"] == (tmp_path / "named").as_uri()
 
 
-@pytest.mark.parametrize(("scenario", "code"), [("fail", 1), ("refuse", 4), ("crash", 137), ("silent", 1)])
+@pytest.mark.parametrize(("scenario", "code"), [("fail", 1), ("crash", 137), ("silent", 1)])
 def test_a_failure_has_the_nodes_code_and_names_the_log(sojourn, fake_node, job, tmp_path, scenario, code):
     fake_node(scenario)
     got, out, err = sojourn("run", job, "--store", tmp_path)
@@ -75,6 +75,13 @@ def test_a_failure_has_the_nodes_code_and_names_the_log(sojourn, fake_node, job,
     assert log.startswith(str(tmp_path / "state" / "sojourn" / "digits-"))
     if scenario == "crash":
         assert "Segmentation fault" in open(log).read()  # noqa: PTH123, SIM115
+
+
+def test_a_refusal_needs_no_log(sojourn, fake_node, job, tmp_path):
+    fake_node("refuse")
+    code, out, err = sojourn("run", job, "--store", tmp_path)
+    assert (code, err) == (4, "")
+    assert "ERROR: failed: the run was handed over to s3://b" in out
 
 
 def test_an_invalid_manifest_starts_nothing(sojourn, fake_node, job, tmp_path):
