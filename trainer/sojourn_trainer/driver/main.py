@@ -70,8 +70,7 @@ class Driver:
 
     def run(self) -> int:
         """Train; returns the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda received, _: self._signals.append(received))
+        self._listen_for_signals()
         import ray
 
         from sojourn_trainer.driver.actor import THREADS, CoordinatorActor, DriverHandle
@@ -82,6 +81,7 @@ class Driver:
             logging_level=logging.WARNING,
             log_to_driver=True,
         )
+        self._listen_for_signals()  # again, because ray.init takes SIGTERM for itself
         self._emit_launch("connect to Ray", self._begun)
         actor = (
             ray.remote(CoordinatorActor)
@@ -95,6 +95,10 @@ class Driver:
         code = self._conclude(coordinator, error)
         ray.shutdown()
         return code
+
+    def _listen_for_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, _: self._signals.append(received))
 
     def _train(self, actor: Any, coordinator: DriverHandle) -> BaseException | None:
         """Run Ray Train in a thread while this one passes events and signals on; returns what Ray Train raised."""
