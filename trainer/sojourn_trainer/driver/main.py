@@ -29,6 +29,8 @@ from sojourn_trainer.workers.assignment import Outcome, Request, RunRef
 if TYPE_CHECKING:
     from sojourn_trainer.driver.actor import DriverHandle
 
+log = logging.getLogger(__name__)
+
 EXIT_COMPLETED, EXIT_FAILED, EXIT_SUSPENDED = 0, 1, 3
 _POLL_SECONDS = 0.2
 _RAY_NAMESPACE = "sojourn"
@@ -90,7 +92,9 @@ class Driver:
         )
         coordinator = DriverHandle(actor)
         error = self._train(actor, coordinator)
+        log.info("Ray Train has ended")
         coordinator.close()
+        log.info("history, metrics and retention are complete")
         self._drain(coordinator)
         code = self._conclude(coordinator, error)
         ray.shutdown()
@@ -136,7 +140,7 @@ class Driver:
             self._emit(_failed(result.failure.message, result.failure.hint, result.failure.exit_code))
             return result.failure.exit_code
         if error is not None or result.outcome is None:
-            logging.getLogger(__name__).error("Ray Train ended the run", exc_info=error)
+            log.error("Ray Train ended the run", exc_info=error)
             self._emit(_failed(f"Ray Train ended the run: {error}", "The log has the details.", EXIT_FAILED))
             return EXIT_FAILED
         now = time.time()

@@ -20,16 +20,20 @@ class Evaluation:
         self._plan = EpochPlan(len(source), global_batch, strategy.num_replicas_in_sync)
         self._steps = CompiledSteps(model, strategy, None, masked=self._plan.padded, jit_compile=False)
         plan = self._plan
-        self._dataset = distribute(
-            strategy, lambda feed: feed.one_epoch(), lambda first, local: Feed(source, plan, None, first, local)
+        # One iterator for all evaluations: each reads exactly one pass, and a new one every epoch would pile up.
+        self._iterator = iter(
+            distribute(
+                strategy,
+                lambda feed: feed.one_epoch().repeat(),
+                lambda first, local: Feed(source, plan, None, first, local),
+            )
         )
 
     def run(self, prefix: str) -> dict[str, float]:
         """Metrics over the source, their names prefixed ("val_"). The model's metrics are reset before and after."""
         self._model.reset_metrics()
-        iterator = iter(self._dataset)
         for _ in range(self._plan.batches):
-            self._steps.evaluate(iterator)
+            self._steps.evaluate(self._iterator)
         results = {f"{prefix}{name}": float(value) for name, value in self._steps.metric_results().items()}
         self._model.reset_metrics()
         return results

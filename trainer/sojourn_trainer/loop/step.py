@@ -46,6 +46,7 @@ class CompiledSteps:
         test = _step_function(model, None, masked=masked, training=False)
         self.train: Callable[..., tf.Tensor] = tf.function(self._training(step), reduce_retracing=True)
         self.evaluate: Callable[..., None] = tf.function(self._evaluation(test), reduce_retracing=True)
+        self.count: Callable[[tf.Tensor], tf.Tensor] = tf.function(self._count)
         self.metric_results: Callable[[], dict[str, tf.Tensor]] = tf.function(model.get_metrics_result)
 
     def _training(self, step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., tf.Tensor]:
@@ -64,6 +65,12 @@ class CompiledSteps:
         self.log_names = list(logs)
         values = [tf.reshape(tf.cast(value, tf.float32), []) for value in logs.values()]
         return tf.concat([flags, tf.stack(values)], axis=0) if values else flags
+
+    def _count(self, vote: tf.Tensor) -> tf.Tensor:
+        """The sum of a scalar over all replicas."""
+        return self._strategy.reduce(
+            tf.distribute.ReduceOp.SUM, self._strategy.run(tf.identity, args=(vote,)), axis=None
+        )
 
     def _evaluation(self, step: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., None]:
         def evaluate(iterator: Any) -> None:

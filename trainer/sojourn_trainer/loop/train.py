@@ -132,9 +132,7 @@ class TrainingLoop:
 
     def _agreed(self, wish: bool) -> bool:
         """Whether any worker wishes so; all workers get the same answer."""
-        strategy = self._session.strategy
-        vote = strategy.run(lambda: tf.constant(float(wish)))
-        return float(strategy.reduce(tf.distribute.ReduceOp.SUM, vote, axis=None)) > 0
+        return float(self._steps.count(tf.constant(float(wish)))) > 0
 
     def _finish(
         self, at: RunPosition, outcome: Outcome, calls: keras.callbacks.CallbackList, logs: dict[str, float]

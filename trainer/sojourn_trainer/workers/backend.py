@@ -71,7 +71,8 @@ class SojournBackend(Backend):
 
 def _reserve_address() -> str:
     """This node's address and a port that is free now, for TensorFlow's server."""
-    host = ray.util.get_node_ip_address()
+    node = ray.get_runtime_context().get_node_id()
+    host = next(item["NodeManagerAddress"] for item in ray.nodes() if item["NodeID"] == node)
     with socket.socket() as listener:
         listener.bind((host, 0))
         return f"{host}:{listener.getsockname()[1]}"
