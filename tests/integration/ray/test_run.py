@@ -18,7 +18,10 @@ from sojourn_trainer.node.ray_head import RayHead
 
 pytestmark = [pytest.mark.ray, pytest.mark.tensorflow]
 
-PACED = {"training": {"globalBatchSize": 128, "steps": 200, "seed": 7}, "task": {"entrypoint": "models_for_tests:paced"}}
+PACED = {
+    "training": {"globalBatchSize": 128, "steps": 200, "seed": 7},
+    "task": {"entrypoint": "models_for_tests:paced"},
+}
 
 
 def test_a_killed_worker_costs_only_the_steps_since_the_last_commit(
