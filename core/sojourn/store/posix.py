@@ -50,7 +50,7 @@ class PosixStore:
     concurrency = 1
 
     def __init__(self, root: str | Path) -> None:
-        self._root = Path(root).absolute()
+        self._root = Path(os.path.abspath(root))  # noqa: PTH100 - Path.absolute keeps ".."
 
     @property
     def uri(self) -> str:

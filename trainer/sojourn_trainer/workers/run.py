@@ -108,9 +108,19 @@ def describe(rank: int, error: Exception) -> WorkerFailure:
     """What the driver needs to know of an error: whether trying again can help, and what to tell."""
     permanent = isinstance(error, SojournError) and error.exit_code in (2, 4, 5)
     hint = error.hint if isinstance(error, SojournError) else ""
-    text = error.message if isinstance(error, SojournError) else f"{type(error).__name__}: {error}"
+    text = error.message if isinstance(error, SojournError) else f"{type(error).__name__}: {_gist(error)}"
     code = error.exit_code if isinstance(error, SojournError) else 1
     return WorkerFailure(rank, text, hint, permanent, code)
+
+
+def _gist(error: Exception) -> str:
+    """The telling line of an error: TensorFlow puts a traceback of its graph before it, which the log has in full."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_NOISE)]
+    return (telling or lines or ["no message"])[0]
+
+
+_NOISE = ("Graph execution error", "Detected at node", 'File "')
 
 
 class _PhaseTimer:
