@@ -83,6 +83,12 @@ test: setup-system setup $(EMULATORS) ## every test this machine can run
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
 	$(BIN)/python -m pytest tests/unit tests/manifests -m "not tensorflow and not ray and not slow" $(PYTEST_ARGS)
 
+.PHONY: bench-steps bench-launch
+bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)
+bench-launch: setup ## time to the first step, in parts, and from kill -9 to the next one
+bench-steps bench-launch: bench-%:
+	$(BIN)/python benchmarks/$*.py
+
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
 	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \
