@@ -181,3 +181,15 @@ class Pace(keras.callbacks.Callback):
 def paced() -> Task:
     """The convolutional task at a walking pace."""
     return Task(cnn().model, callbacks=[Pace()])
+
+
+class Unsavable(keras.callbacks.Callback):
+    """Its state is not JSON."""
+
+    def get_state(self) -> Any:
+        return np.float32(1)
+
+
+def unsavable() -> Task:
+    """A task whose checkpoints cannot be committed."""
+    return Task(linear().model, callbacks=[Unsavable()])

@@ -139,3 +139,12 @@ def test_a_changed_model_is_refused(tmp_path: Path) -> None:
     assert failure is not None
     assert "has shape [144, 10] in the checkpoint and [64, 10] here" in failure.message
     assert "--new" in failure.hint
+
+
+def test_callback_state_that_cannot_be_saved_fails_the_job(tmp_path: Path) -> None:
+    run = LocalRun(new_store(tmp_path), job(task__entrypoint="models_for_tests:unsavable"))
+    attempt = run.attempt()
+    assert attempt.result.outcome is not Outcome.COMPLETED
+    assert attempt.result.failure is not None
+    assert attempt.result.failure.exit_code == 2
+    assert "which JSON cannot" in attempt.result.failure.message

@@ -15,7 +15,7 @@ from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.checkpoint.commit import finish
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
-from sojourn.errors import CorruptData, Refused, SojournError, StoreError
+from sojourn.errors import Refused, SojournError, StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo
 from sojourn_trainer.driver.backoff import Backoff
@@ -251,7 +251,7 @@ class Coordinator:
                     self._resolve(pending, str(error))
                     return
                 self._clocks.sleep(pauses.pop(0))
-            except (Refused, CorruptData) as error:
+            except SojournError as error:
                 self._lose_run(error)
                 self._resolve(pending, str(error))
                 return
@@ -311,7 +311,7 @@ class Coordinator:
         self._lock.notify_all()
 
     def _lose_run(self, error: SojournError) -> None:
-        """Another attempt owns the run, or it was handed over: nothing of this one may go on."""
+        """Nothing of this attempt may go on: the run is somebody else's, or its checkpoints cannot be committed."""
         with self._lock:
             self._failure = self._failure or _failure_of(error)
         self.ask(Request.ABORT)
