@@ -189,10 +189,9 @@ def one(seen: Sequence[events.Event], kind: type[E]) -> E:
 def page(ours: Sequence[dict[str, float]], peer: Sequence[dict[str, float]], kills: Sequence[dict[str, float]]) -> str:
     rows = []
     for title, mine, theirs in GROUPS:
-        groups = [
-            [sum(launch[name] for name in names) for launch in side] for side, names in ((ours, mine), (peer, theirs))
-        ]
-        rows.append([title, *(summary(group, 1) for group in groups)])
+        sides = ((ours, mine), (peer, theirs))
+        sums = [[sum(launch[name] for name in names) for launch in launches] for launches, names in sides]
+        rows.append([title, *(summary(values, 1) for values in sums)])
     parts = [[name, summary([launch[name] for launch in ours], 1)] for name in PARTS]
     totals = [[launch["total"] for launch in side] for side in (ours, peer)]
     rows.append(["total", *(summary(total, 1) for total in totals)])

@@ -102,8 +102,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6, help="in each session")
     parser.add_argument("--warm-up", type=int, default=10, help="steps of a round that are not timed")
     parser.add_argument("--timed", type=int, default=100, help="steps of a round that are")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--filters", type=int, default=24)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--filters", type=int, default=48)
     parser.add_argument("--modes", nargs="+", default=["Exact", "Fast"])
     found = parser.parse_args()
     results = {}
