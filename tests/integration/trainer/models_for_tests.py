@@ -193,3 +193,32 @@ class Unsavable(keras.callbacks.Callback):
 def unsavable() -> Task:
     """A task whose checkpoints cannot be committed."""
     return Task(linear().model, callbacks=[Unsavable()])
+
+
+def constant() -> Task:
+    """Answers 2 to every row and never learns: squared error 4 against 0, and a penalty of 1."""
+    model = keras.Sequential(
+        [
+            keras.layers.Input((2,)),
+            keras.layers.Dense(
+                1, use_bias=False, kernel_initializer="ones", kernel_regularizer=keras.regularizers.L2(0.5)
+            ),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=["mae"])
+
+    def rows(count: int) -> ArraySource:
+        return ArraySource((np.ones((count, 2), np.float32), np.zeros((count, 1), np.float32)))
+
+    return Task(model, Data(rows(int(os.environ.get("SOJOURN_TEST_ROWS", "32"))), validation=rows(10), test=rows(3)))
+
+
+def nan_metric() -> Task:
+    """The loss is finite, and a metric is not."""
+    model = linear().model
+
+    def undefined(y_true: Any, y_pred: Any) -> Any:
+        return tf.reduce_sum(y_pred, axis=-1) * np.nan
+
+    model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(True), metrics=[undefined])
+    return Task(model)

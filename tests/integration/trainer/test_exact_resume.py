@@ -93,12 +93,12 @@ def test_a_pipeline_of_the_users_own_resumes_with_the_same_workers(tmp_path: Pat
     assert_same_state(model, {name: value for name, value in broken.state().items() if not name.startswith("input/")})
 
 
-def test_a_pipeline_of_the_users_own_refuses_more_workers(tmp_path: Path) -> None:
-    manifest = job(task__entrypoint="models_for_tests:pipeline", data=None, workers__replicas=1)
-    run = LocalRun(new_store(tmp_path), manifest)
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_pipeline_of_the_users_own_refuses_other_workers(before: int, after: int, tmp_path: Path) -> None:
+    pipeline = {"task__entrypoint": "models_for_tests:pipeline", "data": None}
+    run = LocalRun(new_store(tmp_path), job(**pipeline, workers__replicas=before))
     run.attempt({"SOJOURN_TEST_CRASH_AT": "13", "SOJOURN_TEST_PACE": "0.05"})
-    more = LocalRun(run.store, job(task__entrypoint="models_for_tests:pipeline", data=None, workers__replicas=2))
-    failure = more.attempt().result.failure
+    failure = LocalRun(run.store, job(**pipeline, workers__replicas=after)).attempt().result.failure
     assert failure is not None
     assert failure.permanent
-    assert "same spec.workers.replicas" in failure.hint
+    assert f"set it to {before}" in failure.hint

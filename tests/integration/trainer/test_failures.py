@@ -148,3 +148,11 @@ def test_callback_state_that_cannot_be_saved_fails_the_job(tmp_path: Path) -> No
     assert attempt.result.failure is not None
     assert attempt.result.failure.exit_code == 2
     assert "which JSON cannot" in attempt.result.failure.message
+
+
+def test_a_misspelt_entrypoint_is_not_tried_again(tmp_path: Path) -> None:
+    run = LocalRun(new_store(tmp_path), job(task__entrypoint="models_for_tests:cmn"))
+    failure = run.attempt().result.failure
+    assert failure is not None
+    assert failure.permanent
+    assert "cnn" in failure.message + failure.hint

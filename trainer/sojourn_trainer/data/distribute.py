@@ -21,6 +21,8 @@ class TrainingInput(Protocol):
 
     steps_per_epoch: int
     masked: bool
+    same_workers_only: bool
+    """Whether a checkpoint can be gone on from only with as many workers as it was made with."""
 
     def example(self) -> Any:
         """Arrays shaped as one replica gets them."""
@@ -37,6 +39,8 @@ class TrainingInput(Protocol):
 
 class SourceInput:
     """A random-access source: the position alone says what comes next, for any number of workers."""
+
+    same_workers_only = False
 
     def __init__(
         self, source: Source, plan: EpochPlan, strategy: tf.distribute.Strategy, *, seed: int | None, prefetch: int
@@ -66,6 +70,7 @@ class PipelineInput:
     """A user's own tf.data pipeline: each worker's iterator is saved and restored, for the same worker count only."""
 
     masked = False
+    same_workers_only = True
 
     def __init__(
         self,
@@ -96,11 +101,6 @@ class PipelineInput:
     def start(self, position: Position, saved: dict[str, np.ndarray]) -> Any:
         self._iterator = iter(self._dataset.map(_unmasked))
         files = {name.removeprefix(self._prefix): data for name, data in saved.items() if name.startswith(self._prefix)}
-        if position != Position() and not files:
-            raise InvalidInput(
-                "the checkpoint holds no iterator state for this worker: it was made with fewer workers",
-                hint="A tf.data pipeline of the task's own resumes only with the same spec.workers.replicas.",
-            )
         if files:
             with tempfile.TemporaryDirectory() as folder:
                 for name, data in files.items():

@@ -192,9 +192,12 @@ class Coordinator:
 
     def shard_saved(self, save: SaveId, shard: ShardSaved, meta: CheckpointMeta | None) -> None:
         with self._lock:
-            complete = self._pending(save).add(shard, meta)
+            pending = self._pending(save)
+            boundary = self._clocks.monotonic() - shard.seconds - shard.stall_seconds
+            pending.begun = min(pending.begun, boundary)
+            complete = pending.add(shard, meta)
         if complete:
-            self._commit(self._pending(save))
+            self._commit(pending)
 
     def save_failed(self, save: SaveId, rank: int, error: str) -> None:
         self._resolve(self._pending(save), f"worker {rank}: {error}")

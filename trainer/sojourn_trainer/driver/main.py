@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXIT_COMPLETED, EXIT_FAILED, EXIT_SUSPENDED = 0, 1, 3
+EXIT_CRASHED = 70  # not an end that was told: the supervisor starts the driver again
 _POLL_SECONDS = 0.2
 _RAY_NAMESPACE = "sojourn"
 
@@ -58,6 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     except SojournError as error:
         _write(out, events.encode(_failed(error.message, error.hint, error.exit_code)))
         return error.exit_code
+    except Exception:
+        log.exception("the driver met an error that it does not know")
+        return EXIT_CRASHED
 
 
 class Driver:

@@ -16,7 +16,7 @@ class PendingSave:
 
     Attributes:
         workers: how many shards it has.
-        begun: monotonic seconds at the first sign of it.
+        begun: monotonic seconds at the boundary where it began, as the first of its workers saw it.
         resolved: committed or failed.
         failure: why it failed, or None.
     """

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sojourn.checkpoint.commit import checkpoint_key
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.checkpoint.reader import CheckpointReader
-from sojourn.errors import StoreError
+from sojourn.errors import InvalidInput, StoreError
 from sojourn.runlog.records import CommitInfo
 from sojourn_trainer.checkpointing.restore import read_prefixed, restore_state
 from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
@@ -175,8 +175,17 @@ class Boundary:
         if failure is not None:
             raise StoreError(f"the checkpoint at step {step} could not be committed: {failure}")
 
+    def _refuse_other_workers(self, reader: CheckpointReader) -> None:
+        saved = reader.manifest.meta.extra.get("workers", self._session.workers)
+        if self._feed.same_workers_only and saved != self._session.workers:
+            raise InvalidInput(
+                f"the checkpoint was made with {saved} workers, and the task reads a tf.data pipeline of its own",
+                hint=f"Such a pipeline resumes only with the same spec.workers.replicas: set it to {saved}.",
+            )
+
     def _read(self, commit: CommitInfo) -> RunPosition:
         reader = CheckpointReader(self._session.store, self._session.assignment.run.prefix, commit)
+        self._refuse_other_workers(reader)
         replicas = self._session.strategy.num_replicas_in_sync
         restore_state(self._state, reader, self._session.rank * self._local_replicas, replicas)
         self.saved_input = read_prefixed(reader, "input/")

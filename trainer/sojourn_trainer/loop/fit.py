@@ -13,7 +13,7 @@ from sojourn.task.capture import hand_over
 from sojourn_trainer.data.distribute import PipelineInput, SourceInput, TrainingInput
 from sojourn_trainer.data.load import load_data
 from sojourn_trainer.data.position import EpochPlan
-from sojourn_trainer.data.source import ArraySource, Data, Source
+from sojourn_trainer.data.source import ArraySource, Data, Source, map_leaves
 from sojourn_trainer.loop.golden import keep_golden_inputs
 from sojourn_trainer.loop.session import Session, current
 from sojourn_trainer.loop.train import TrainingLoop
@@ -76,7 +76,7 @@ def as_data(task: Task, session: Session) -> Any:
     if isinstance(given, Data):
         return given
     if isinstance(given, tuple):
-        return Data(ArraySource(tuple(np.asarray(part) if not isinstance(part, dict) else part for part in given)))
+        return Data(ArraySource(map_leaves(np.asarray, given)))
     if isinstance(given, tf.data.Dataset):
         raise InvalidInput(
             "Task.data is a tf.data.Dataset, which cannot be split over workers or resumed as it is",

@@ -108,7 +108,7 @@ def _masked_step(model: keras.Model, data: Any, mask: tf.Tensor, *, training: bo
     """Keras' own step for a batch with padding.
 
     The loss is the sum over the real rows divided by the full batch, so every row of the data moves the weights alike;
-    the tracked mean loss counts real rows only.
+    the tracked mean loss counts real rows only, and penalties (regularizers, `add_loss`) in full.
     """
     x, y, weight = data
     real = tf.reduce_sum(mask)
@@ -116,10 +116,10 @@ def _masked_step(model: keras.Model, data: Any, mask: tf.Tensor, *, training: bo
     with tf.GradientTape() as tape:
         y_pred = model(x, training=training)
         loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weight, training=training)
-        model._loss_tracker.update_state(
-            tf.math.divide_no_nan(loss_module.unscale_loss_for_distribution(loss), tf.cast(share, loss.dtype)),
-            sample_weight=real,
-        )
+        penalty = tf.add_n([tf.reduce_sum(extra) for extra in model.losses]) if model.losses else 0.0
+        of_rows = loss_module.unscale_loss_for_distribution(loss) - tf.cast(penalty, loss.dtype)
+        tracked = tf.math.divide_no_nan(of_rows, tf.cast(share, loss.dtype)) + tf.cast(penalty, loss.dtype)
+        model._loss_tracker.update_state(tracked, sample_weight=real)
         scaled = model.optimizer.scale_loss(loss) if training else loss
     if training:
         weights = model.trainable_weights

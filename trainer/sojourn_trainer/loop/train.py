@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from sojourn_trainer.data.distribute import TrainingInput
+from sojourn_trainer.data.position import EpochPlan
 from sojourn_trainer.data.source import Data
 from sojourn_trainer.loop.boundary import Boundary
 from sojourn_trainer.loop.build import prepare
@@ -37,7 +38,11 @@ class TrainingLoop:
         self._feed = feed
         self._model = task.model
         spec = session.job.spec
-        prepare(self._model, spec.training, feed.example(), masked=feed.masked)
+        batch = spec.training.global_batch_size
+        held_out = (data.validation, data.test) if data is not None else (None, None)
+        replicas = session.strategy.num_replicas_in_sync
+        padded = feed.masked or any(EpochPlan(len(s), batch, replicas).padded for s in held_out if s is not None)
+        prepare(self._model, spec.training, feed.example(), masked=padded)
         self._steps = CompiledSteps(
             self._model,
             session.strategy,
@@ -48,10 +53,9 @@ class TrainingLoop:
         self._history = keras.callbacks.History()
         self._callbacks = [*task.callbacks, self._history]
         self._boundary = Boundary(session, self._model, self._callbacks, feed)
-        batch = spec.training.global_batch_size
         self._validation, self._test = (
             Evaluation(self._model, session.strategy, source, batch) if source is not None else None
-            for source in ((data.validation, data.test) if data is not None else (None, None))
+            for source in held_out
         )
         self._pace = Pace(batch, session.clock)
 
@@ -71,7 +75,7 @@ class TrainingLoop:
         logs: dict[str, float] = {}
         while at.step < total_steps and not at.ended:
             at, flags, logs = self._one_step(at, iterator, calls)
-            if not all(math.isfinite(value) for value in logs.values()) and self._boundary.checks_finite:
+            if self._boundary.checks_finite and not loss_is_finite(logs):
                 again = self._boundary.roll_back(at)
                 if again is None:
                     outcome = Outcome.ABORTED
@@ -145,6 +149,12 @@ class TrainingLoop:
         self._session.outcome = outcome
         if self._session.rank == 0:
             self._session.coordinator.stopped(at.step, outcome, metrics)
+
+
+def loss_is_finite(logs: Mapping[str, float]) -> bool:
+    """Whether training may go on: only the loss counts, or all logs of a step that logs none."""
+    watched = [logs["loss"]] if "loss" in logs else logs.values()
+    return all(math.isfinite(value) for value in watched)
 
 
 def _use_xla(model: keras.Model, session: Session) -> bool:

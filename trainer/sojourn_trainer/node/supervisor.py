@@ -96,6 +96,8 @@ class Supervisor:
         self._show(events.Launch(time=time.time(), phase="start Ray", seconds=time.monotonic() - begun))
         if self._ray.dashboard_url:
             self._show(events.Dashboard(time=time.time(), url=self._ray.dashboard_url))
+        text = f"metrics for Prometheus at {self._ray.metrics_url}"
+        self._show(events.Message(time=time.time(), level="info", text=text))
 
     def _drive(self) -> int:
         """One driver process from start to end; returns its exit code, or _HEAD_LOST."""

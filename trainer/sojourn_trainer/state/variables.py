@@ -31,7 +31,8 @@ class StateVariable:
     Attributes:
         name: "model/<path>", "optimizer/<path>", "metrics/<i>/<path>" or "random/<path>", unique in the run.
         components: this worker's copies, one per local replica.
-        merge: None for state that is the same on all replicas, else the rule for another number of replicas.
+        merge: None for state that is the same on all replicas, else the rule for another number of replicas; with one
+            replica too, because the checkpoint may come from more.
         weight: whether it is a weight of the model (its values must stay finite).
     """
 
@@ -57,7 +58,7 @@ def list_state(model: keras.Model, strategy: tf.distribute.Strategy) -> list[Sta
     for prefix, variable in _named(model):
         name = _unique(f"{prefix}/{variable.path}", names)
         components = tuple(strategy.experimental_local_results(variable.value))
-        differs = strategy.num_replicas_in_sync > 1 and _differs(prefix, variable, created_trainable)
+        differs = _differs(prefix, variable, created_trainable)
         found.append(
             StateVariable(
                 name=name,

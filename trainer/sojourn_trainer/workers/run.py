@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sojourn.api import TrainingJob
-from sojourn.errors import InvalidInput, SojournError
+from sojourn.errors import InvalidInput, NotFound, SojournError
 from sojourn.store.base import Store
 from sojourn.store.open import open_store
 from sojourn.task import archive
@@ -76,6 +76,8 @@ def _call_task(job: TrainingJob, assignment: Assignment, store: Store) -> Any:
     spec = job.spec.task
     try:
         result = call(spec.entrypoint, spec.args, code_folder(store, assignment, job))
+    except NotFound as error:
+        raise InvalidInput(error.message, hint=error.hint) from error
     except (SojournError, OSError):
         raise
     except Exception as error:
@@ -91,7 +93,8 @@ def _call_task(job: TrainingJob, assignment: Assignment, store: Store) -> Any:
     if isinstance(result, keras.Model):
         return Task(result)
     if isinstance(result, tuple) and result and isinstance(result[0], keras.Model):
-        return Task(result[0], result[1:] if len(result) > 2 else result[1])
+        model, *data = result
+        return Task(model, data[0] if len(data) == 1 else tuple(data) or None)
     return None
 
 
