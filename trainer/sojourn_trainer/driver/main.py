@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 EXIT_COMPLETED, EXIT_FAILED, EXIT_SUSPENDED = 0, 1, 3
 EXIT_CRASHED = 70  # not an end that was told: the supervisor starts the driver again
 _POLL_SECONDS = 0.2
+_CONNECT_SECONDS = 10.0
 _RAY_NAMESPACE = "sojourn"
 
 
@@ -81,12 +83,8 @@ class Driver:
 
         from sojourn_trainer.driver.actor import THREADS, CoordinatorActor, DriverHandle
 
-        ray.init(
-            address=self._options.ray_address,
-            namespace=_RAY_NAMESPACE,
-            logging_level=logging.WARNING,
-            log_to_driver=True,
-        )
+        require_listener(self._options.ray_address)
+        ray.init(address=self._options.ray_address, namespace=_RAY_NAMESPACE, logging_level=logging.WARNING)
         self._listen_for_signals()  # again, because ray.init takes SIGTERM for itself
         self._emit_launch("connect to Ray", self._begun)
         actor = (
@@ -176,6 +174,20 @@ class Driver:
 
     def _emit_launch(self, phase: str, begun: float) -> None:
         self._emit(events.Launch(time=time.time(), phase=phase, seconds=time.monotonic() - begun))
+
+
+def require_listener(address: str) -> None:
+    """Raise SojournError if nobody listens at "host:port"; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SojournError(
+            f"Ray does not answer at {address}: {error}",
+            hint="Check the address, or leave --ray-address out to have Ray started here.",
+        ) from error
 
 
 def _claim_stdout() -> TextIO:
