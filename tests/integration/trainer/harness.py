@@ -9,7 +9,6 @@ import copy
 import multiprocessing
 import multiprocessing.connection
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from sojourn_trainer.driver.observers import EventQueue, HistoryFiles
 from sojourn_trainer.driver.prepare import RunRequest, prepare_run
 from sojourn_trainer.driver.retention import Retention
 from sojourn_trainer.driver.timing import Clocks
+from sojourn_trainer.node.ports import free_ports
 from sojourn_trainer.strategies import Place
 from sojourn_trainer.workers.assignment import Assignment
 
@@ -112,7 +112,7 @@ class LocalRun:
         workers = self.job.spec.workers.replicas
         attempt_id = str(uuid.uuid4())
         start = control.begin_attempt(attempt_id, workers, {})
-        addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(workers))
+        addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(workers))
         assignments = [
             Assignment(
                 run=self.prepared.run,
@@ -211,17 +211,6 @@ def worker_process(assignment: Assignment, address: tuple[str, int], environment
     manager = _Manager(address=address, authkey=b"tests")
     manager.connect()
     run_worker(assignment, manager.coordinator())  # type: ignore[attr-defined]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
 
 
 def new_store(path: Any) -> Store:

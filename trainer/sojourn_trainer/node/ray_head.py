@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import IO
 from sojourn.api import TrainingJob
 from sojourn.errors import SojournError
 from sojourn_trainer.node.children import start_child, stop_group
+from sojourn_trainer.node.ports import free_ports
 from sojourn_trainer.settings import TrainerSettings
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class RayHead:
         }
         # Ray puts sockets below this folder, and their paths must stay short.
         self._folder = Path(tempfile.mkdtemp(prefix="sj-", dir="/tmp" if Path("/tmp").is_dir() else None))
-        port, dashboard, agent, metrics = _free_ports(4)
+        port, dashboard, agent, metrics = free_ports(4)
         self.address = f"127.0.0.1:{port}"
         self.dashboard_url = f"http://127.0.0.1:{dashboard}" if self._dashboard else ""
         self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
@@ -121,14 +121,3 @@ def wanted_cpus(job: TrainingJob) -> int:
     """CPUs that Ray is told of: those of the machine, or as many as the workers reserve, if that is more."""
     workers = job.spec.workers
     return max(os.cpu_count() or 1, -(-int(workers.replicas * workers.resources.cpu_count * 1000) // 1000))
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
-    finally:
-        for item in sockets:
-            item.close()
