@@ -21,6 +21,18 @@ JOB: Final[dict[str, Any]] = {
         "checkpoint": {"store": {"name": "runs"}},
     },
 }
+ATTEMPT: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "TrainingAttempt",
+    "metadata": {"name": "digits-1"},
+    "spec": {
+        "jobName": "digits",
+        "jobUID": "6f1d6c1e-52d7-4f0e-9c38-8a9f3c5d7b11",
+        "number": 1,
+        "job": JOB["spec"],
+        "store": {"name": "runs", "pvc": {"claimName": "runs"}},
+    },
+}
 STORE: Final[dict[str, Any]] = {
     "apiVersion": "sojourn.dev/v1alpha1",
     "kind": "CheckpointStore",
@@ -133,6 +145,19 @@ BROKEN_JOBS: Final = (
     Broken({"spec.export": {"formats": ["H5", "H5"]}}, "spec.export.formats", "must not repeat"),
     Broken({"spec.restoreFrom": {"checkpoint": "digits@newest"}}, "spec.restoreFrom.checkpoint"),
     Broken({"spec.managedBy": "kueue"}, "spec.managedBy"),
+    Broken({"spec.engine": "Pods"}, "spec.engine"),
+    Broken({"spec.image": "not an image"}, "spec.image"),
+    Broken({"spec.checkpoint.request": "now, please"}, "spec.checkpoint.request"),
+    Broken({"spec.podTemplate.sharedMemory": "much"}, "spec.podTemplate.sharedMemory"),
+    Broken({"spec.podTemplate.tolerations": [{"operator": "Like"}]}, "spec.podTemplate.tolerations[0].operator"),
+    Broken({"spec.podTemplate.volumes": [{"emptyDir": {}}]}, "spec.podTemplate.volumes[0].name"),
+    Broken({"spec.podTemplate.volumeMounts": [{"name": "x"}]}, "spec.podTemplate.volumeMounts[0].mountPath"),
+    Broken(
+        {"spec.podTemplate.env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {}}}]},
+        "spec.podTemplate.env[0]",
+        "exclude each other",
+    ),
+    Broken({"spec.podTemplate.env": [{"name": "SOJOURN_ROLE"}]}, "spec.podTemplate.env[0].name", "set by Sojourn"),
     Broken({"spec.suspend": "no"}, "spec.suspend"),
 )
 BROKEN_STORES: Final = (
@@ -145,6 +170,14 @@ BROKEN_STORES: Final = (
     Broken({"spec.endpoint": "minio:9000"}, "spec.endpoint"),
     Broken({"spec.uri": REMOVED, "spec.pvc": {"claimName": "c", "path": "/runs"}}, "spec.pvc.path", "relative"),
     Broken({"spec.uri": REMOVED, "spec.pvc": {"claimName": "c", "path": "a/../.."}}, "spec.pvc.path", "relative"),
+)
+BROKEN_ATTEMPTS: Final = (
+    Broken({"metadata.name": "x" * 51}, "metadata.name", "at most 50 characters"),
+    Broken({"spec.number": 0}, "spec.number"),
+    Broken({"spec.store": {"name": "runs"}}, "spec.store", "exactly one of uri and pvc"),
+    Broken({"spec.stop": {"token": "now"}}, "spec.stop.reason"),
+    Broken({"spec.stop": {"token": "now", "reason": "Whim"}}, "spec.stop.reason"),
+    Broken({"spec.job": REMOVED}, "spec.job"),
 )
 
 # What an update of a TrainingJob may change, and what it may not: (changes, field of the complaint or "").
@@ -172,4 +205,19 @@ JOB_UPDATES: Final = (
     ({"spec.restoreFrom": {"checkpoint": "other"}}, "spec.restoreFrom"),
     ({"spec.checkpoint.store": {"name": "elsewhere"}}, "spec.checkpoint.store"),
     ({"spec.managedBy": "example.com/controller"}, "spec.managedBy"),
+    ({"spec.engine": "KubeRay"}, "spec.engine"),
+    ({"spec.image": "registry.example/trainer:2"}, ""),
+    ({"spec.checkpoint.request": "2025-01-31T12:00:00Z"}, ""),
+    ({"spec.podTemplate.nodeSelector": {"zone": "a"}}, ""),
+    ({"spec.startupDeadlineSeconds": 60}, ""),
+)
+
+ATTEMPT_UPDATES: Final = (
+    ({"spec.stop": {"token": "suspend-2", "reason": "Suspend"}}, ""),
+    ({"spec.checkpointRequest": "now"}, ""),
+    ({"spec.job.suspend": True}, "spec.job"),
+    ({"spec.job.training.epochs": 6}, "spec.job"),
+    ({"spec.number": 2}, "spec.number"),
+    ({"spec.runId": "0f3b"}, "spec.runId"),
+    ({"spec.store": {"uri": "s3://bucket"}}, "spec.store"),
 )

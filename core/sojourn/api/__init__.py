@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sojourn.api.attempt_status import HeadStatus, Outcome, RunStatus, StoppedStatus, TrainingAttemptStatus
     from sojourn.api.base import JsonObject, Model
     from sojourn.api.checkpoint_store import (
         CheckpointStore,
@@ -20,26 +21,117 @@ if TYPE_CHECKING:
     from sojourn.api.digest import canonical_json, run_definition, spec_digest
     from sojourn.api.load import Loaded, Resource, load_manifests, parse
     from sojourn.api.meta import API_VERSION, Condition, NameReference, ObjectMeta, parse_quantity
+    from sojourn.api.pods import EnvVar, PodTemplate, Toleration, TrainerPodTemplate, Volume, VolumeMount
     from sojourn.api.policy import CheckpointPolicy, Export, Interval, KeepBest, RestoreFrom, StoreReference
     from sojourn.api.problems import InvalidManifest, Position, Problem
-    from sojourn.api.status import CommitStatus, TrainingJobStatus, WorkerStatus
+    from sojourn.api.progress import Progress, Stage
+    from sojourn.api.status import CheckpointRequestStatus, CommitStatus, TrainingJobStatus, WorkerStatus
     from sojourn.api.task import ArchiveCode, Code, DirectoryCode, ImageCode, Task
     from sojourn.api.training import KerasObject, Threads, Training
+    from sojourn.api.training_attempt import ResolvedStore, Stop, TrainingAttempt, TrainingAttemptSpec
     from sojourn.api.training_job import Resources, Tpu, TrainingJob, TrainingJobSpec, Workers
 
 _HOMES = {
-    "base": ("JsonObject", "Model"),
-    "checkpoint_store": ("CheckpointStore", "CheckpointStoreSpec", "CheckpointStoreStatus", "PersistentVolume"),
-    "data": ("BuiltinData", "CsvData", "Data", "DataSource", "FunctionData", "NpzData", "Split"),
-    "digest": ("canonical_json", "run_definition", "spec_digest"),
-    "load": ("Loaded", "Resource", "load_manifests", "parse"),
-    "meta": ("API_VERSION", "Condition", "NameReference", "ObjectMeta", "parse_quantity"),
-    "policy": ("CheckpointPolicy", "Export", "Interval", "KeepBest", "RestoreFrom", "StoreReference"),
-    "problems": ("InvalidManifest", "Position", "Problem"),
-    "status": ("CommitStatus", "TrainingJobStatus", "WorkerStatus"),
-    "task": ("ArchiveCode", "Code", "DirectoryCode", "ImageCode", "Task"),
-    "training": ("KerasObject", "Threads", "Training"),
-    "training_job": ("Resources", "Tpu", "TrainingJob", "TrainingJobSpec", "Workers"),
+    "attempt_status": (
+        "HeadStatus",
+        "Outcome",
+        "RunStatus",
+        "StoppedStatus",
+        "TrainingAttemptStatus",
+    ),
+    "base": (
+        "JsonObject",
+        "Model",
+    ),
+    "checkpoint_store": (
+        "CheckpointStore",
+        "CheckpointStoreSpec",
+        "CheckpointStoreStatus",
+        "PersistentVolume",
+    ),
+    "data": (
+        "BuiltinData",
+        "CsvData",
+        "Data",
+        "DataSource",
+        "FunctionData",
+        "NpzData",
+        "Split",
+    ),
+    "digest": (
+        "canonical_json",
+        "run_definition",
+        "spec_digest",
+    ),
+    "load": (
+        "Loaded",
+        "Resource",
+        "load_manifests",
+        "parse",
+    ),
+    "meta": (
+        "API_VERSION",
+        "Condition",
+        "NameReference",
+        "ObjectMeta",
+        "parse_quantity",
+    ),
+    "pods": (
+        "EnvVar",
+        "PodTemplate",
+        "Toleration",
+        "TrainerPodTemplate",
+        "Volume",
+        "VolumeMount",
+    ),
+    "policy": (
+        "CheckpointPolicy",
+        "Export",
+        "Interval",
+        "KeepBest",
+        "RestoreFrom",
+        "StoreReference",
+    ),
+    "problems": (
+        "InvalidManifest",
+        "Position",
+        "Problem",
+    ),
+    "progress": (
+        "Progress",
+        "Stage",
+    ),
+    "status": (
+        "CheckpointRequestStatus",
+        "CommitStatus",
+        "TrainingJobStatus",
+        "WorkerStatus",
+    ),
+    "task": (
+        "ArchiveCode",
+        "Code",
+        "DirectoryCode",
+        "ImageCode",
+        "Task",
+    ),
+    "training": (
+        "KerasObject",
+        "Threads",
+        "Training",
+    ),
+    "training_attempt": (
+        "ResolvedStore",
+        "Stop",
+        "TrainingAttempt",
+        "TrainingAttemptSpec",
+    ),
+    "training_job": (
+        "Resources",
+        "Tpu",
+        "TrainingJob",
+        "TrainingJobSpec",
+        "Workers",
+    ),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -48,6 +140,7 @@ __all__ = [
     "ArchiveCode",
     "BuiltinData",
     "CheckpointPolicy",
+    "CheckpointRequestStatus",
     "CheckpointStore",
     "CheckpointStoreSpec",
     "CheckpointStoreStatus",
@@ -58,8 +151,10 @@ __all__ = [
     "Data",
     "DataSource",
     "DirectoryCode",
+    "EnvVar",
     "Export",
     "FunctionData",
+    "HeadStatus",
     "ImageCode",
     "Interval",
     "InvalidManifest",
@@ -71,21 +166,36 @@ __all__ = [
     "NameReference",
     "NpzData",
     "ObjectMeta",
+    "Outcome",
     "PersistentVolume",
+    "PodTemplate",
     "Position",
     "Problem",
+    "Progress",
+    "ResolvedStore",
     "Resource",
     "Resources",
     "RestoreFrom",
+    "RunStatus",
     "Split",
+    "Stage",
+    "Stop",
+    "StoppedStatus",
     "StoreReference",
     "Task",
     "Threads",
+    "Toleration",
     "Tpu",
+    "TrainerPodTemplate",
     "Training",
+    "TrainingAttempt",
+    "TrainingAttemptSpec",
+    "TrainingAttemptStatus",
     "TrainingJob",
     "TrainingJobSpec",
     "TrainingJobStatus",
+    "Volume",
+    "VolumeMount",
     "WorkerStatus",
     "Workers",
     "canonical_json",

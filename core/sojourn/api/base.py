@@ -18,12 +18,13 @@ JsonObject = dict[str, JsonValue]
 KNOWN_BROKEN: Final = "known_broken"
 DEFINES_RUN: Final = "it defines the run; start a new TrainingJob"
 RULES_KEY: Final = "x-rules"
+_SPELLINGS: Final = {"nan": "NaN", "uid": "UID", "url": "URL"}
 
 
 def camel_case(name: str) -> str:
     """The JSON name of a Python attribute: global_batch_size -> globalBatchSize, on_nan -> onNaN."""
     head, *tail = name.split("_")
-    return head + "".join("NaN" if word == "nan" else word.capitalize() for word in tail)
+    return head + "".join(_SPELLINGS.get(word, word.capitalize()) for word in tail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sojourn.api.base import Model
 from sojourn.api.checkpoint_store import CheckpointStore
 from sojourn.api.meta import GROUP, VERSION
 from sojourn.api.schema import structural
+from sojourn.api.training_attempt import TrainingAttempt
 from sojourn.api.training_job import TrainingJob
 
 
@@ -40,6 +41,8 @@ class Kind:
     plural: str
     short_name: str
     columns: tuple[Column, ...]
+    namespaced: bool = True
+    scale: bool = False
 
     @property
     def name(self) -> str:
@@ -51,6 +54,11 @@ def _condition(kind: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
+_SCALE: Final = {
+    "specReplicasPath": ".spec.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 _AGE: Final = Column("Age", "date", ".metadata.creationTimestamp")
 
 KINDS: Final = (
@@ -62,10 +70,28 @@ KINDS: Final = (
             Column("Phase", "string", ".status.phase"),
             Column("Step", "integer", ".status.step"),
             Column("Committed", "integer", ".status.lastCommit.step"),
+            Column("Total", "integer", ".status.totalSteps"),
             Column("Workers", "integer", ".spec.workers.replicas"),
             Column("Strategy", "string", ".spec.strategy", priority=1),
             Column("Attempts", "integer", ".status.attempts", priority=1),
             Column("Reason", "string", _condition("Ready", "reason"), priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        TrainingAttempt,
+        "trainingattempts",
+        "ta",
+        (
+            Column("Job", "string", ".spec.jobName"),
+            Column("Phase", "string", ".status.phase"),
+            Column("Step", "integer", ".status.step"),
+            Column("Committed", "integer", ".status.lastCommit.step"),
+            Column("Ready", "integer", ".status.workers.ready"),
+            Column("Reason", "string", ".status.outcome.reason"),
+            Column("Term", "integer", ".status.run.term", priority=1),
+            Column("Head", "string", ".status.head.pod", priority=1),
+            Column("Heartbeat", "date", ".status.heartbeatTime", priority=1),
             _AGE,
         ),
     ),
@@ -100,13 +126,13 @@ def definition(kind: Kind) -> dict[str, Any]:
                 "shortNames": [kind.short_name],
                 "categories": ["sojourn"],
             },
-            "scope": "Namespaced",
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
             "versions": [
                 {
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}, **({"scale": _SCALE} if kind.scale else {})},
                     "additionalPrinterColumns": [column.to_manifest() for column in kind.columns],
                     "schema": {"openAPIV3Schema": structural(kind.model)},
                 }

@@ -72,7 +72,7 @@ def explain(found: Found) -> Problem:  # noqa: PLR0911
             words = advice.words_at(found.model, found.path)
             meant = advice.nearest(str(value), words)
             hint = f"Did you mean {meant}?" if meant else _surprise(found, value)
-            return found.problem(f"found {_shown(value)}", _one_of(words), hint)
+            return found.problem(f"found {_shown(value)}", one_of(words), hint)
         case "string_pattern_mismatch":
             return found.problem(f"found {_shown(value)}", MEANINGS.get(context["pattern"], context["pattern"]))
         case "quantity_float":
@@ -91,7 +91,7 @@ def _unknown_field(found: Found) -> Problem:
     inner = advice.model_at(found.model, parent)
     home = advice.home_of(found.model, found.path)
     if home is None:
-        return found.problem("unknown field", _one_of(tuple(advice.fields_of(inner))) if inner else "", of_key=True)
+        return found.problem("unknown field", one_of(tuple(advice.fields_of(inner))) if inner else "", of_key=True)
     if list(home[:-1]) == parent:
         return found.problem("unknown field", "", f"Did you mean {home[-1]}?", of_key=True)
     where = f"under {field_path(home[:-1])}"
@@ -115,7 +115,7 @@ def _broken_rule(found: Found, rule: Rule) -> Problem:
 def _about(found: Found) -> str:
     """The words a missing field accepts, or the first sentence of its description."""
     if words := advice.words_at(found.model, found.path):
-        return _one_of(words)
+        return one_of(words)
     inner = advice.model_at(found.model, found.path[:-1])
     infos = advice.infos_of(inner) if inner else {}
     info = infos.get(str(found.path[-1]))
@@ -144,5 +144,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _one_of(words: tuple[str, ...]) -> str:
+def one_of(words: tuple[str, ...]) -> str:
+    """A choice between words: "a, b or c"."""
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sojourn.api.advice import nearest
 from sojourn.api.check import check
 from sojourn.api.checkpoint_store import CheckpointStore
+from sojourn.api.explain import one_of
 from sojourn.api.meta import API_VERSION
 from sojourn.api.problems import InvalidManifest, Position, Problem, field_path
+from sojourn.api.training_attempt import TrainingAttempt
 from sojourn.api.training_job import TrainingJob
 from sojourn.api.yaml_tree import Document, Path, read_documents
 from sojourn.errors import InvalidInput, NotFound
 
-Resource = TrainingJob | CheckpointStore
-KINDS: Final[dict[str, type[Resource]]] = {"TrainingJob": TrainingJob, "CheckpointStore": CheckpointStore}
+Resource = TrainingJob | CheckpointStore | TrainingAttempt
+KINDS: Final[dict[str, type[Resource]]] = {model.__name__: model for model in get_args(Resource)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _identify(document: Document, path: Path, data: dict[str, Any], problems: li
     elif version != API_VERSION:
         report("apiVersion", f"unknown version {version!r}", API_VERSION)
     if kind is None:
-        report("kind", "required field is missing", " or ".join(KINDS))
+        report("kind", "required field is missing", one_of(tuple(KINDS)))
     elif kind not in KINDS:
-        report("kind", f"unknown kind {kind!r}", " or ".join(KINDS), f"Did you mean {meant}?" if meant else "")
+        report("kind", f"unknown kind {kind!r}", one_of(tuple(KINDS)), f"Did you mean {meant}?" if meant else "")
     return meant

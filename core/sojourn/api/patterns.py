@@ -19,6 +19,18 @@ JOB_NAME: Final = Pattern(
     r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$",
     "at most 40 characters: lower-case letters, digits and '-', starting with a letter, not ending with '-'",
 )
+ATTEMPT_NAME: Final = Pattern(
+    r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$",
+    "at most 50 characters: lower-case letters, digits and '-', starting with a letter, not ending with '-'",
+)
+LABEL_NAME: Final = Pattern(
+    r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
+    "at most 63 characters: lower-case letters, digits and '-', starting with a letter, not ending with '-'",
+)
+TOKEN: Final = Pattern(
+    r"^[A-Za-z0-9]([-A-Za-z0-9_.:+]{0,61}[A-Za-z0-9])?$",
+    "at most 63 letters, digits, '-', '_', '.', ':' and '+', such as a time or a name",
+)
 OBJECT_NAME: Final = Pattern(
     r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$",
     "the name of a Kubernetes object: lower-case letters, digits, '-' and '.'",
@@ -42,6 +54,10 @@ STORE_URI: Final = Pattern(
 RUN_STORE_URI: Final = Pattern(
     r"^(file:///|(s3|gs|az|pvc)://[A-Za-z0-9])[^ ]*$",
     "file:///DIRECTORY, pvc://CLAIM/PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX",
+)
+IMAGE: Final = Pattern(
+    r"^[A-Za-z0-9][-A-Za-z0-9_.:/]*(@sha256:[0-9a-f]{64})?$",
+    "a container image, such as registry.example/team/trainer:1.2",
 )
 ENDPOINT: Final = Pattern(r"^https?://[^ ]+$", "an http:// or https:// address")
 DIGEST: Final = Pattern(r"^blake3:[0-9a-f]{64}$", "blake3: and 64 hexadecimal digits")

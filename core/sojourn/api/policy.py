@@ -68,6 +68,12 @@ class CheckpointPolicy(Model):
     )
     keep_last: int = Field(default=3, ge=1, le=100000, description="How many of the newest checkpoints to keep.")
     keep_best: KeepBest | None = Field(default=None, description="Which others to keep; also what NAME@best means.")
+    request: str | None = Field(
+        default=None,
+        pattern=patterns.TOKEN.regex,
+        max_length=63,
+        description="On a cluster, any new value asks for a checkpoint now; status.checkpointRequest answers it.",
+    )
 
     rules = unchangeable_optional("store", why="a run moves to another store by a Migration")
 

@@ -70,13 +70,15 @@ def page(example: str) -> str:
     return "".join(parts)
 
 
-def _sections(root: type[Model], path: Path) -> Iterator[_Section]:
-    model = advice.model_at(root, path) or advice.model_at(root, (*path, 0))
+def _sections(parent: type[Model], path: Path) -> Iterator[_Section]:
+    """The last part of `path`, a field of `parent`, and all below it; entries of lists are found at the list's path."""
+    name = path[-1]
+    model = advice.model_at(parent, (name,)) or advice.model_at(parent, (name, 0))
     if model is None or not model.model_fields:
         return
     yield _Section(path, model)
-    for name in advice.fields_of(model):
-        yield from _sections(root, (*path, name))
+    for inner in advice.fields_of(model):
+        yield from _sections(model, (*path, inner))
 
 
 def _section(root: type[Model], section: _Section) -> str:
@@ -106,6 +108,8 @@ def _on_resume(path: Path) -> str:
         return "ignored"
     if inner[:2] == ("checkpoint", "store"):
         return "by `sojourn move`"
+    if inner == ("engine",):
+        return "cannot change"
     if any(inner[: len(fixed)] == fixed for fixed in DEFINING):
         return "fixed in mode Exact" if "threads" in inner else "**fixed**"
     return "in part" if any(fixed[: len(inner)] == inner for fixed in DEFINING) else "may change"

@@ -9,16 +9,12 @@ from __future__ import annotations
 from typing import Any, Final, cast
 
 from sojourn.api.base import RULES_KEY, Model, Rule
-from sojourn.api.patterns import JOB_NAME
+from sojourn.api.patterns import MEANINGS
 
 Schema = dict[str, Any]
 
 _DROPPED: Final = ("title", "examples", "$defs", RULES_KEY)
 _FREE_FORM: Final = "JsonValue"
-_NAME_RULE: Final = {
-    "rule": f"self.metadata.name.size() <= 40 && self.metadata.name.matches('{JOB_NAME.regex}')",
-    "message": f"metadata.name must have {JOB_NAME.meaning}",
-}
 
 
 def structural(model: type[Model]) -> Schema:
@@ -33,8 +29,18 @@ def structural(model: type[Model]) -> Schema:
         "status": root["properties"]["status"],
     }
     root["required"] = ["spec"]
-    root["x-kubernetes-validations"] = [_NAME_RULE]
+    root["x-kubernetes-validations"] = [_name_rule(source)]
     return root
+
+
+def _name_rule(source: Schema) -> dict[str, str]:
+    """The rule on metadata.name, which the schema of a CustomResourceDefinition cannot hold itself."""
+    metadata = source["$defs"][source["properties"]["metadata"]["$ref"].rsplit("/", 1)[1]]
+    name = metadata["properties"]["name"]
+    return {
+        "rule": f"self.metadata.name.size() <= {name['maxLength']} && self.metadata.name.matches('{name['pattern']}')",
+        "message": f"metadata.name must have {MEANINGS[name['pattern']]}",
+    }
 
 
 def editor(model: type[Model]) -> Schema:
@@ -61,7 +67,7 @@ def _without_null(schema: Schema) -> Schema:
 
 def _is_free_form(schema: Schema) -> bool:
     inner = schema.get("additionalProperties")
-    return isinstance(inner, dict) and inner.get("$ref", "").endswith(f"/{_FREE_FORM}")
+    return inner is True or (isinstance(inner, dict) and inner.get("$ref", "").endswith(f"/{_FREE_FORM}"))
 
 
 class _Structural:

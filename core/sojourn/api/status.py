@@ -9,6 +9,8 @@ from pydantic import Field
 from sojourn.api import patterns
 from sojourn.api.base import Model
 from sojourn.api.meta import Condition, Time
+from sojourn.api.policy import StoreReference
+from sojourn.api.progress import Pipeline, Progress
 
 Phase = Literal["Pending", "Running", "Suspending", "Suspended", "Complete", "Failed", "OwnedElsewhere"]
 
@@ -17,6 +19,7 @@ def _condition_list(schema: dict[str, Any]) -> None:
     schema.update({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]})
 
 
+Metrics = Annotated[dict[str, float], Field(max_length=256)]
 Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=32, json_schema_extra=_condition_list)]
 
 
@@ -32,7 +35,18 @@ class CommitStatus(Model):
         description="Digest of the checkpoint's manifest.",
     )
     time: Time = Field(examples=["2025-01-31T12:00:00Z"], description="When it was committed.")
-    metrics: dict[str, float] = Field(default={}, max_length=256, description="Metrics at that step.")
+    metrics: Metrics = Field(default={}, description="Metrics at that step.")
+    bytes: int | None = Field(default=None, ge=0, description="Size of its files in bytes.")
+    checkpoint: str | None = Field(
+        default=None, max_length=253, description="Folder of its files in the run, such as data/1200-1-5f0c."
+    )
+
+
+class CheckpointRequestStatus(Model):
+    """The last checkpoint that was asked for by a token."""
+
+    token: str | None = Field(default=None, max_length=63, description="Token of the request that was answered.")
+    step: int | None = Field(default=None, ge=0, description="Step of the checkpoint that answers it.")
 
 
 class WorkerStatus(Model):
@@ -71,6 +85,23 @@ class TrainingJobStatus(Model):
     step: int | None = Field(default=None, ge=0, description="Steps done.")
     epoch: int | None = Field(default=None, ge=0, description="Epoch in progress, from 0.")
     last_commit: CommitStatus | None = Field(default=None, description="The newest committed checkpoint.")
+    checkpoint_request: CheckpointRequestStatus | None = Field(
+        default=None, description="Which spec.checkpoint.request was answered, by which step."
+    )
+    total_steps: int | None = Field(default=None, ge=0, description="Steps after which the run is complete.")
+    progress: Progress | None = Field(default=None, description="How much of the run is done.")
+    eta_seconds: float | None = Field(default=None, ge=0, description="Seconds to the end, at the present speed.")
+    samples_per_second: float | None = Field(default=None, ge=0, description="Present speed over all workers.")
+    metrics: Metrics = Field(default={}, description="The newest metrics.")
+    active_seconds: int | None = Field(
+        default=None, ge=0, description="Seconds of activity in all attempts; see spec.activeDeadlineSeconds."
+    )
+    store: StoreReference | None = Field(default=None, description="The store that the run lives in.")
+    prefix: str | None = Field(default=None, max_length=1024, description="Folder of the run in the store.")
+    dashboard_url: str | None = Field(
+        default=None, max_length=1024, description="Address of the present attempt's Ray dashboard in the cluster."
+    )
+    pipeline: Pipeline = Field(default=(), description="Stages of the present attempt.")
     workers: WorkerStatus | None = Field(default=None, description="Workers of the present attempt.")
     start_time: Time | None = Field(default=None, description="When the first attempt started.")
     completion_time: Time | None = Field(default=None, description="When the job completed or failed.")

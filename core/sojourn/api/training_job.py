@@ -7,14 +7,16 @@ from typing import Final, Literal
 from pydantic import Field
 
 from sojourn.api import patterns
-from sojourn.api.base import DEFINES_RUN, Model, Rule, unchangeable_optional, unchangeable_presence
+from sojourn.api.base import DEFINES_RUN, Model, Rule, unchangeable, unchangeable_optional, unchangeable_presence
 from sojourn.api.data import Data
 from sojourn.api.meta import API_VERSION, ApiVersion, CpuQuantity, MemoryQuantity, ObjectMeta, parse_quantity
+from sojourn.api.pods import Image, ImagePullPolicy, TrainerPodTemplate
 from sojourn.api.policy import CheckpointPolicy, Export, RestoreFrom
 from sojourn.api.status import TrainingJobStatus
 from sojourn.api.task import Task
 from sojourn.api.training import Training
 
+Engine = Literal["Job", "KubeRay"]
 Strategy = Literal["MultiWorkerMirroredStrategy", "TPUStrategy", "MirroredStrategy", "Default"]
 
 _CEL_REPLICAS: Final = (
@@ -104,6 +106,28 @@ class TrainingJobSpec(Model):
     restore_from: RestoreFrom | None = Field(
         default=None, description="Start from a checkpoint of another run. It matters only when the run is created."
     )
+    engine: Engine = Field(
+        default="Job",
+        description="How attempts become pods on a cluster. Job: an Indexed Job. KubeRay: a RayJob, where KubeRay's "
+        "operator is installed.",
+    )
+    image: Image | None = Field(
+        default=None,
+        description="Image of the workers on a cluster; absent: the one that the operator is set up with.",
+    )
+    image_pull_policy: ImagePullPolicy | None = Field(
+        default=None, description="When nodes pull the image; absent: as Kubernetes does for its tag."
+    )
+    pod_template: TrainerPodTemplate = Field(
+        default=TrainerPodTemplate(), description="Additions to the workers' pods on a cluster."
+    )
+    startup_deadline_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86400,
+        description="Seconds that all workers of an attempt get to start, after which it is stopped and counts as a "
+        "failure.",
+    )
     backoff_limit: int = Field(
         default=6,
         ge=0,
@@ -170,6 +194,7 @@ class TrainingJobSpec(Model):
         ),
         unchangeable_presence("data", why=DEFINES_RUN),
         *unchangeable_optional("restoreFrom", why="it matters only when the run is created"),
+        *unchangeable("engine", why="attempts of one job are made by one engine"),
         *unchangeable_optional("managedBy", why="two controllers would act on one job"),
     )
 

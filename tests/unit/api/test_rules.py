@@ -8,12 +8,27 @@ import pytest
 import yaml
 
 from helpers.api_server import judge
-from helpers.manifests import BROKEN_JOBS, BROKEN_STORES, JOB, JOB_UPDATES, STORE, Broken, changed
+from helpers.manifests import (
+    ATTEMPT,
+    ATTEMPT_UPDATES,
+    BROKEN_ATTEMPTS,
+    BROKEN_JOBS,
+    BROKEN_STORES,
+    JOB,
+    JOB_UPDATES,
+    STORE,
+    Broken,
+    changed,
+)
 from sojourn.api import CheckpointStore, InvalidManifest, TrainingJob, parse, spec_digest
 from sojourn.api.crds import KINDS, definition
 
 CRDS = {kind.name: definition(kind) for kind in KINDS}
-BROKEN = [*((JOB, broken) for broken in BROKEN_JOBS), *((STORE, broken) for broken in BROKEN_STORES)]
+BROKEN = [
+    *((JOB, broken) for broken in BROKEN_JOBS),
+    *((STORE, broken) for broken in BROKEN_STORES),
+    *((ATTEMPT, broken) for broken in BROKEN_ATTEMPTS),
+]
 VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (JOB, {}),
     (JOB, {"spec.workers.resources": {"cpu": "500m", "memory": 1073741824, "gpu": 2}}),
@@ -25,6 +40,46 @@ VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (JOB, {"spec.restoreFrom": {"checkpoint": "other@12", "store": {"uri": "pvc://claim/runs"}}}),
     (JOB, {"spec.export": {"formats": ["SavedModel", "Keras", "H5"]}}),
     (JOB, {"spec.managedBy": "kueue.x-k8s.io/multikueue"}),
+    (
+        JOB,
+        {
+            "spec.engine": "KubeRay",
+            "spec.image": "registry.example:5000/team/trainer@sha256:" + 64 * "0",
+            "spec.podTemplate": {
+                "nodeSelector": {"zone": "a"},
+                "tolerations": [{"key": "gpu", "operator": "Exists"}],
+                "affinity": {"nodeAffinity": {}},
+                "env": [
+                    {"name": "A", "value": "b"},
+                    {"name": "C", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "c"}}},
+                ],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+                "volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}],
+            },
+        },
+    ),
+    (ATTEMPT, {}),
+    (ATTEMPT, {"spec.store": {"uri": "pvc://runs/here"}, "spec.stop": {"token": "t", "reason": "Migrate"}}),
+    (
+        ATTEMPT,
+        {
+            "status": {
+                "phase": "Running",
+                "head": {"uid": "0f3b"},
+                "run": {"term": 3},
+                "lastCommit": {
+                    "step": 3,
+                    "epoch": 0,
+                    "manifest": "blake3:" + 64 * "0",
+                    "time": "2025-01-31T12:00:00Z",
+                    "metrics": {"loss": 1},
+                    "checkpoint": "data/3-1-5f0c",
+                },
+                "evicted": [{"pod": "digits-1-0", "time": "2025-01-31T12:00:00Z"}],
+                "workers": {"ready": 1},
+            }
+        },
+    ),
     (STORE, {}),
     (STORE, {"spec": {"uri": "file:///runs"}}),
     (STORE, {"spec": {"pvc": {"claimName": "runs", "path": "a/..b"}}}),
@@ -61,10 +116,16 @@ def test_an_update_may_change_what_does_not_define_the_run(changes: dict[str, An
     assert [complaint.split(":")[0] for complaint in complaints] == ([field] if field else []), complaints
 
 
+@pytest.mark.parametrize(("changes", "field"), ATTEMPT_UPDATES, ids=str)
+def test_an_attempt_stays_what_it_was_made_for(changes: dict[str, Any], field: str) -> None:
+    complaints = judge(CRDS["TrainingAttempt"], changed(ATTEMPT, changes), ATTEMPT)
+    assert [complaint.split(":")[0] for complaint in complaints] == ([field] if field else []), complaints
+
+
 @pytest.mark.parametrize(("changes", "field"), JOB_UPDATES, ids=str)
 def test_the_digest_changes_with_what_defines_the_run(changes: dict[str, Any], field: str) -> None:
     before, after = TrainingJob.from_manifest(JOB), TrainingJob.from_manifest(changed(JOB, changes))
-    placed = {"spec.restoreFrom", "spec.checkpoint.store", "spec.managedBy"}
+    placed = {"spec.restoreFrom", "spec.checkpoint.store", "spec.managedBy", "spec.engine"}
     assert (spec_digest(before) != spec_digest(after)) == (field != "" and field not in placed)
 
 
