@@ -48,6 +48,12 @@ def load_file_set(store: Store, folder: str, expected: str) -> FileSet:
         data = store.read(key)
     except KeyMissing as error:
         raise CorruptData(f"{key} is missing, though the run's log names it") from error
+    return parse_file_set(folder, data, expected)
+
+
+def parse_file_set(folder: str, data: bytes, expected: str) -> FileSet:
+    """The same from the manifest's bytes. Raises CorruptData."""
+    key = f"{folder}/{MANIFEST_FILE}"
     if digest(data) != expected:
         raise CorruptData(f"{key} has digest {digest(data)}, the run's log names {expected}")
     try:

@@ -9,7 +9,8 @@ from sojourn.runlog.address import Address
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.runs import find_run
 from sojourn.store.probe import probe_exclusive_create
-from sojourn.transfer.copy import Destination, OnProgress, TransferProgress, TransferResult, copy_run
+from sojourn.transfer.copy import Destination, TransferResult, copy_run
+from sojourn.transfer.fetch import OnProgress, TransferProgress
 from sojourn.transfer.move import move_run
 
 Progress = Callable[[int, int], None]

@@ -42,6 +42,37 @@ class Writer(Protocol):
     def write(self, data: Buffer) -> None: ...
 
 
+class Partial(Protocol):
+    """An object that is being put together in any order; nobody sees it under its key before `finish`.
+
+    It outlives its writer: whoever opens it again finds what was written, which may be anything, so he verifies it.
+    Two who write the same bytes do not disturb each other.
+    """
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What is there; b"" where surely nothing was written."""
+        ...
+
+    def write(self, offset: int, data: Buffer) -> None: ...
+
+    def finish(self) -> None:
+        """Make it the object, durably."""
+        ...
+
+
+@runtime_checkable
+class PartialStore(Protocol):
+    """A store that keeps partial objects, so that a broken transfer loses no byte that had arrived."""
+
+    def open_partial(self, key: str, size: int, token: str) -> AbstractContextManager[Partial]:
+        """The partial object of `size` bytes for `key`; `token` (letters and digits) tells one content from another."""
+        ...
+
+    def partial_bytes(self, key: str, token: str) -> int:
+        """Room in bytes that the partial object takes already; 0 if there is none."""
+        ...
+
+
 @runtime_checkable
 class Store(Protocol):
     """Where runs live. Implementations: posix.py, objectstore.py, memory.py; one contract test holds all to this."""

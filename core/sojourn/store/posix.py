@@ -8,6 +8,7 @@ rename, fsync of the folder, so that a power cut leaves the old object or the ne
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import uuid
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sojourn.store.base import Buffer, KeyExists, KeyMissing, ObjectInfo, Writer
+from sojourn.store.base import Buffer, KeyExists, KeyMissing, ObjectInfo, Partial, Writer
 from sojourn.store.keys import TEMP_PREFIX, check_key, check_prefix
 from sojourn.store.oserrors import store_error
 from sojourn.store.walk import holds_object, walk
@@ -38,6 +39,39 @@ class _Temporary:
             left = memoryview(data).cast("B")
             while left:
                 left = left[os.write(self.descriptor, left) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _PartialFile:
+    """A temporary file of the final size, with holes, whose name can be found again."""
+
+    path: Path
+    temporary: Path
+    descriptor: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        with _errors(self.temporary, "read"):
+            if _is_hole(self.descriptor, offset, length):
+                return b""
+            return _read_range(self.descriptor, offset, length)
+
+    def write(self, offset: int, data: Buffer) -> None:
+        with _errors(self.path, "write"):
+            left = memoryview(data).cast("B")
+            while left:
+                count = os.pwrite(self.descriptor, left, offset)
+                left, offset = left[count:], offset + count
+
+    def finish(self) -> None:
+        with _errors(self.path, "write"):
+            os.fsync(self.descriptor)
+            try:
+                self.temporary.replace(self.path)
+            except FileNotFoundError:
+                # Another writer of the same bytes was faster.
+                if not self.path.exists():
+                    raise
+            _sync_folder(self.path.parent)
 
 
 class PosixStore:
@@ -86,6 +120,29 @@ class PosixStore:
                 os.fsync(file.descriptor)
                 file.temporary.replace(file.path)
                 _sync_folder(file.path.parent)
+
+    @contextmanager
+    def open_partial(self, key: str, size: int, token: str) -> Iterator[Partial]:
+        """See PartialStore. It stays when the block ends without `finish`; `sweep_temporary` finds it like others."""
+        path = self._path(key)
+        temporary = _partial_path(path, token)
+        with _errors(path, "write"):
+            descriptor = _open_file(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            with _errors(path, "write"):
+                os.ftruncate(descriptor, size)
+            yield _PartialFile(path, temporary, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def partial_bytes(self, key: str, token: str) -> int:
+        """See PartialStore."""
+        path = _partial_path(self._path(key), token)
+        with _errors(path, "examine"):
+            try:
+                return path.stat().st_blocks * 512
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         path = self._path(key)
@@ -144,15 +201,16 @@ class PosixStore:
             status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
-    def sweep_temporary(self, older_than: float, now: float | None = None) -> int:
+    def sweep_temporary(self, older_than: float, now: float | None = None, *, prefix: str = "") -> int:
         """Delete temporary files whose last write is more than `older_than` seconds ago; return how many.
 
         A writer touches its temporary file with every write, so an hour is safe for anything but a hung one.
+        `prefix` restricts it to a folder.
         """
         limit = (time.time() if now is None else now) - older_than
         count = 0
         with _errors(self._root, "sweep"):
-            for folder, _, names in os.walk(self._root):
+            for folder, _, names in os.walk(self._root / check_prefix(prefix)):
                 for name in names:
                     if name.startswith(TEMP_PREFIX) and _unlink_if_older(Path(folder, name), limit):
                         count += 1
@@ -188,14 +246,29 @@ class PosixStore:
 
 def _open_temporary(path: Path) -> _Temporary:
     temporary = path.parent / f"{TEMP_PREFIX}{uuid.uuid4().hex}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return _Temporary(path, temporary, _open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+
+
+def _open_file(path: Path, flags: int) -> int:
     for _ in range(_PRUNED_AT_MOST):
         try:
-            return _Temporary(path, temporary, os.open(temporary, flags, 0o666))
+            return os.open(path, flags, 0o666)
         except FileNotFoundError:
-            # Not there yet, or pruned by a delete since we made it: make it (again).
+            # Its folder is not there yet, or pruned by a delete since we made it: make it (again).
             _make_folders(path.parent)
-    return _Temporary(path, temporary, os.open(temporary, flags, 0o666))
+    return os.open(path, flags, 0o666)
+
+
+def _partial_path(path: Path, token: str) -> Path:
+    return path.parent / f"{TEMP_PREFIX}{token}"
+
+
+def _is_hole(descriptor: int, offset: int, length: int) -> bool:
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + length
+    except OSError as error:
+        # The end of the file is a hole; a file system that cannot tell has data everywhere.
+        return error.errno == errno.ENXIO
 
 
 def _make_folders(folder: Path) -> None:

@@ -6,27 +6,25 @@ brings over only what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sojourn.checkpoint.files import FileSet, load_file_set, read_verified, record_file
 from sojourn.checkpoint.sweep import adopter
 from sojourn.checkpoint.verify import verify_checkpoint
-from sojourn.errors import CorruptData, InvalidInput, NotFound, StoreError
+from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.runlog.env import Env
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.runs import create_run, run_prefix
 from sojourn.store.base import Store
+from sojourn.transfer.fetch import NOBODY, CopyReport, OnProgress, Reader, Watchers, execute, silent
+from sojourn.transfer.offer import Offer, make_offer
 from sojourn.transfer.plan import (
     Carry,
     Child,
     Choice,
-    FileCopy,
-    FolderCopy,
     Origin,
-    TransferPlan,
     choose,
     copy_id,
     created_entry,
@@ -35,22 +33,7 @@ from sojourn.transfer.plan import (
 )
 
 PIN_TIME = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class TransferProgress:
-    """Bytes dealt with (copied, or found and verified) of all that there are, and the file at work."""
-
-    file: str
-    done: int
-    total: int
-
-
-OnProgress = Callable[[TransferProgress], None]
-
-
-def silent(progress: TransferProgress) -> None:
-    """Shows nothing."""
+_STREAMS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +122,6 @@ def pin_adopted(source: RunLog, carry: Carry, child: Child, env: Env) -> None:
         log.pin(keys, holder=adopter(child.run_id), until=None, pin_id=child.run_id)
 
 
-@dataclass(frozen=True, slots=True)
-class CopyReport:
-    """Files and bytes that were sent, and bytes that were there and verified."""
-
-    copied_files: int
-    copied_bytes: int
-    reused_bytes: int
-
-
 def bring(source: RunLog, target: Store, prefix: str, carry: Carry, on_progress: OnProgress) -> CopyReport:
     """Make everything that is carried complete and verified below `prefix` in the target.
 
@@ -157,93 +131,25 @@ def bring(source: RunLog, target: Store, prefix: str, carry: Carry, on_progress:
         CorruptData: stored bytes of the source do not match their digests.
         StoreError: a store failed, or the target has no room.
     """
-    folders = list(_other_folders(source, carry, prefix))
-    if target.uri == source.store.uri:
-        _verify_in_place(source, carry)
-    else:
-        folders = [*_checkpoint_folders(source, carry, prefix), *folders]
-    plan = plan_files(folders, {info.key: info.size for info in target.list(prefix)})
-    return execute(source.store, target, plan, manifests(folders), on_progress)
+    adopt = target.uri == source.store.uri
+    if adopt:
+        verify_in_place(source, carry)
+    streams = min(_STREAMS, max(source.store.concurrency, target.concurrency))
+    offer = make_offer(source, carry, data=not adopt)
+    return receive(offer, source.store, target, prefix, Watchers(on_progress), streams)
 
 
-def execute(
-    source: Store, target: Store, plan: TransferPlan, written_last: dict[str, bytes], on_progress: OnProgress
+def receive(
+    offer: Offer, source: Reader, target: Store, prefix: str, watchers: Watchers = NOBODY, streams: int = _STREAMS
 ) -> CopyReport:
-    """Carry out a plan: verify what is there, copy what is missing, read it back, and write manifests at the end."""
-    meter = _Meter(plan.total_bytes, on_progress)
-    damaged = [item for item in plan.present if not _is_intact(target, item, meter)]
-    missing = [*plan.missing, *damaged]
-    needed = sum(item.file.size for item in missing)
-    _check_room(target, needed)
-    for item in missing:
-        _copy_file(source, target, item, meter)
-    for key, data in written_last.items():
-        target.put(key, data)
-    return CopyReport(len(missing), needed, plan.total_bytes - needed)
+    """Make everything that is offered complete and verified below `prefix` in the target; raises as `bring`."""
+    folders = offer.folder_copies(prefix)
+    plan = plan_files(folders, {info.key: info.size for info in target.list(prefix)})
+    return execute(source, target, plan, manifests(folders), watchers, streams)
 
 
-class _Meter:
-    def __init__(self, total: int, on_progress: OnProgress) -> None:
-        self._total, self._on_progress = total, on_progress
-        self._done = 0
-
-    def add(self, file: str, count: int) -> None:
-        self._done += count
-        self._on_progress(TransferProgress(file, self._done, self._total))
-
-
-def _is_intact(target: Store, item: FileCopy, meter: _Meter) -> bool:
-    try:
-        for _ in read_verified(target, item.target, item.file, item.chunk_bytes):
-            pass
-    except CorruptData:
-        return False
-    meter.add(f"{item.target}/{item.file.name}", item.file.size)
-    return True
-
-
-def _copy_file(source: Store, target: Store, item: FileCopy, meter: _Meter) -> None:
-    key = f"{item.target}/{item.file.name}"
-    with target.open_writer(key) as out:
-        for chunk in read_verified(source, item.source, item.file, item.chunk_bytes):
-            out.write(chunk)
-            meter.add(key, len(chunk))
-    # What arrived is read back: the fence that follows gives up the only other copy that counts.
-    for _ in read_verified(target, item.target, item.file, item.chunk_bytes):
-        pass
-
-
-def _check_room(target: Store, needed: int) -> None:
-    free = target.free_bytes()
-    if free is not None and free < needed:
-        raise StoreError(
-            f"{target.uri} has {free:,} bytes free, and {needed:,} are to be copied",
-            hint="Make room there; what was copied already is kept for the next try.",
-        )
-
-
-def _checkpoint_folders(source: RunLog, carry: Carry, prefix: str) -> Iterator[FolderCopy]:
-    for commit in carry.commits:
-        files = load_file_set(source.store, commit.location(source.prefix), commit.manifest)
-        yield FolderCopy(files, f"{prefix}/{commit.checkpoint}")
-
-
-def _other_folders(source: RunLog, carry: Carry, prefix: str) -> Iterator[FolderCopy]:
-    for export in carry.exports:
-        files = load_file_set(source.store, f"{source.prefix}/{export.key}", export.manifest)
-        yield FolderCopy(files, f"{prefix}/{export.key}")
-    jobs = f"{source.prefix}/job"
-    names = [info.key.removeprefix(f"{jobs}/") for info in source.store.list(jobs)]
-    if names:
-        yield FolderCopy(_unrecorded(source.store, jobs, names), f"{prefix}/job")
-
-
-def _unrecorded(store: Store, folder: str, names: Sequence[str]) -> FileSet:
-    """Files that no manifest lists; their digests are taken now, so that they arrive as they were read."""
-    return FileSet(folder, tuple(record_file(store, folder, name) for name in names), b"")
-
-
-def _verify_in_place(source: RunLog, carry: Carry) -> None:
+def verify_in_place(source: RunLog, carry: Carry) -> None:
+    """Check checkpoints where they lie. Raises CorruptData."""
     for commit in carry.commits:
         report = verify_checkpoint(source.store, source.prefix, commit)
         if not report.ok:

@@ -17,15 +17,13 @@ from sojourn.runlog.runs import create_run, run_prefix
 from sojourn.runlog.state import RunState
 from sojourn.transfer.copy import (
     PIN_TIME,
-    CopyReport,
     Destination,
-    OnProgress,
     TransferResult,
     bring,
     find_child,
     pin_adopted,
-    silent,
 )
+from sojourn.transfer.fetch import CopyReport, OnProgress, silent
 from sojourn.transfer.plan import Carry, Child, Origin, choose, created_entry
 
 _ROUNDS = 3

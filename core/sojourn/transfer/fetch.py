@@ -1,0 +1,253 @@
+"""Carries a plan out: fetches what is missing in pieces, verifies each before it is written, reads back what arrived.
+
+A target that keeps partial objects (a directory) takes pieces in any order and loses none to an interruption;
+others take a file's pieces in order, and a file that was broken off is fetched anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from blake3 import blake3
+
+from sojourn.checkpoint.files import read_verified
+from sojourn.errors import CorruptData, StoreError
+from sojourn.store.base import Partial, PartialStore, Store
+from sojourn.transfer.pieces import Piece, pieces
+from sojourn.transfer.plan import FileCopy, TransferPlan
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TRIES = 3
+_FILES_AT_ONCE = 4
+_AHEAD = 4
+_MANY = 64
+
+
+class Reader(Protocol):
+    """Gives the source's bytes: its store itself, or the other end of a connection."""
+
+    def read(self, key: str, offset: int, length: int) -> bytes:
+        """Bytes of the file at `key` in the source's store; fewer where it ends early."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """Bytes dealt with (copied, or found and verified) of all that there are, and the file at work."""
+
+    file: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[TransferProgress], None]
+
+
+def silent(progress: TransferProgress) -> None:
+    """Shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is told how far it is: `copying` while bytes are dealt with, `checking` while they are read back."""
+
+    copying: OnProgress = silent
+    checking: OnProgress = silent
+
+
+NOBODY = Watchers()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """Files and bytes that were sent, and bytes that were there and verified."""
+
+    copied_files: int
+    copied_bytes: int
+    reused_bytes: int
+
+
+def execute(
+    source: Reader,
+    target: Store,
+    plan: TransferPlan,
+    written_last: dict[str, bytes],
+    watchers: Watchers,
+    streams: int = 1,
+) -> CopyReport:
+    """Carry out a plan: verify what is there, copy what is missing, read it back, and write manifests at the end.
+
+    Args:
+        streams: how many pieces are fetched at once.
+
+    Raises:
+        CorruptData: the source's bytes, or what the target gives back, do not match their digests.
+        StoreError: a store failed, or the target has no room; asked again it goes on.
+    """
+    meter = _Meter(plan.total_bytes, watchers.copying)
+    damaged = [item for item in plan.present if not _is_intact(target, item, meter)]
+    missing = [*plan.missing, *damaged]
+    needed = sum(item.file.size for item in missing)
+    with _Crew(source, target, streams) as crew:
+        reused = crew.bring(missing, needed, meter)
+    checked = _Meter(needed, watchers.checking)
+    with _Pool(min(streams, _FILES_AT_ONCE)) as pool:
+        # What arrived is read back: the fence that may follow gives up the only other copy that counts.
+        pool.run(lambda item: _read_back(target, item, checked), missing)
+    for key, data in written_last.items():
+        target.put(key, data)
+    return CopyReport(len(missing), needed - reused, plan.total_bytes - needed + reused)
+
+
+class _Meter:
+    def __init__(self, total: int, on_progress: OnProgress) -> None:
+        self._total, self._on_progress = total, on_progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, file: str, count: int) -> None:
+        with self._lock:
+            self._done += count
+            self._on_progress(TransferProgress(file, self._done, self._total))
+
+
+class _Pool:
+    """Threads, or none for `size` 1: then work is done where it is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self._threads = ThreadPoolExecutor(size) if size > 1 else None
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._threads:
+            self._threads.shutdown(cancel_futures=True)
+
+    def run(self, work: Callable[[T], R], items: Iterable[T]) -> None:
+        """Do `work` for all items; the first error ends it."""
+        for _ in self.ordered(work, items, _MANY):
+            pass
+
+    def ordered(self, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+        """Results in the order of the items, with at most `ahead` of them waiting to be taken."""
+        if self._threads is None:
+            yield from map(work, items)
+            return
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(self._threads.submit(work, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class _Crew:
+    """Threads that fetch pieces, and others that put files together from them."""
+
+    def __init__(self, source: Reader, target: Store, streams: int) -> None:
+        self._source, self._target = source, target
+        self._stack = ExitStack()
+        self._pieces = self._stack.enter_context(_Pool(streams))
+        self._files = self._stack.enter_context(_Pool(min(streams, _FILES_AT_ONCE)))
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter) -> int:
+        """Fetch files; returns the bytes that an interrupted transfer had brought already."""
+        if isinstance(self._target, PartialStore):
+            store = self._target
+            _check_room(self._target, needed - sum(store.partial_bytes(_key(item), _token(item)) for item in items))
+            return sum(self._files.ordered(lambda item: self._patch(store, item, meter), items, _MANY))
+        _check_room(self._target, needed)
+        self._files.run(lambda item: self._stream(item, meter), items)
+        return 0
+
+    def _stream(self, item: FileCopy, meter: _Meter) -> None:
+        key = _key(item)
+        with self._target.open_writer(key) as out:
+            parts = pieces(item.file, item.chunk_bytes)
+            for data in self._pieces.ordered(lambda piece: self._fetch(item, piece), parts, _AHEAD):
+                out.write(data)
+                meter.add(key, len(data))
+
+    def _patch(self, store: PartialStore, item: FileCopy, meter: _Meter) -> int:
+        key = _key(item)
+        with store.open_partial(key, item.file.size, _token(item)) as partial:
+
+            def bring(piece: Piece) -> int:
+                found = self._find(partial, piece)
+                if not found:
+                    partial.write(piece.offset, self._fetch(item, piece))
+                meter.add(key, piece.length)
+                return piece.length if found else 0
+
+            there = sum(self._pieces.ordered(bring, pieces(item.file, item.chunk_bytes), _MANY))
+            partial.finish()
+        return there
+
+    def _find(self, partial: Partial, piece: Piece) -> bool:
+        """Whether an interrupted transfer brought this piece."""
+        return piece.holds(partial.read(piece.offset, piece.length))
+
+    def _fetch(self, item: FileCopy, piece: Piece) -> bytes:
+        key = f"{item.source}/{item.file.name}"
+        for _ in range(_TRIES):
+            data = self._source.read(key, piece.offset, piece.length)
+            if piece.holds(data):
+                return data
+        if len(data) < piece.length:
+            raise CorruptData(f"{key} ends after {piece.offset + len(data)} of {item.file.size} bytes")
+        raise CorruptData(
+            f"{key}, chunk {piece.number}: the source's bytes do not match the digest in the manifest",
+            hint="The source's copy is damaged: `sojourn verify` names all that is. Transfer another checkpoint.",
+        )
+
+
+def _key(item: FileCopy) -> str:
+    return f"{item.target}/{item.file.name}"
+
+
+def _token(item: FileCopy) -> str:
+    return blake3(f"{_key(item)}\n{item.file.digest}".encode()).hexdigest()[:32]
+
+
+def _is_intact(target: Store, item: FileCopy, meter: _Meter) -> bool:
+    try:
+        for _ in read_verified(target, item.target, item.file, item.chunk_bytes):
+            pass
+    except CorruptData:
+        return False
+    meter.add(_key(item), item.file.size)
+    return True
+
+
+def _read_back(target: Store, item: FileCopy, meter: _Meter) -> None:
+    for data in read_verified(target, item.target, item.file, item.chunk_bytes):
+        meter.add(_key(item), len(data))
+
+
+def _check_room(target: Store, needed: int) -> None:
+    free = target.free_bytes()
+    if free is not None and free < needed:
+        raise StoreError(
+            f"{target.uri} has {free:,} bytes free, and {needed:,} are to be copied",
+            hint="Make room there; what was copied already is kept for the next try.",
+        )
