@@ -47,6 +47,9 @@ class ObjectServer(ThreadingHTTPServer):
             self.versions.append({**found, "metadata": metadata})
             self.changed.notify_all()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are what tests are about."""
+
     def delete(self) -> None:
         with self.changed:
             self.gone = True
@@ -89,6 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers["Content-Type"] != "application/merge-patch+json" or not self.path.endswith("/status"):
             self._status(415, "unsupported patch")
             return
+        seen = patch.get("metadata", {}).get("resourceVersion")
+        if seen not in (None, self.server.object["metadata"]["resourceVersion"]):
+            self._status(409, "the object has been modified")
+            return
         self.server.patches.append(patch["status"])
         self.server.set(merge(self.server.object, patch))
         self._send(200, self.server.object)
@@ -112,12 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         deadline = time.monotonic() + seconds
         self._event("BOOKMARK", {"metadata": {"resourceVersion": str(seen)}})
         while True:
-            with server.changed:
-                server.changed.wait_for(
-                    lambda: (len(server.versions) > seen + 1 or server.gone) and not server.silent,
-                    3600 if server.silent else max(0.0, deadline - time.monotonic()),
-                )
-                news = server.versions[seen + 1 :]
+            news = self._news(seen, deadline)
             for found in news:
                 self._event("MODIFIED", found)
             seen += len(news)
@@ -126,6 +128,16 @@ class _Handler(BaseHTTPRequestHandler):
             if server.gone or not news:
                 break
         self._chunk(b"")
+
+    def _news(self, seen: int, deadline: float) -> list[Merge]:
+        """Versions after `seen`, once there are any; none when the time is over."""
+        server = self.server
+        with server.changed:
+            server.changed.wait_for(
+                lambda: (len(server.versions) > seen + 1 or server.gone) and not server.silent,
+                3600 if server.silent else max(0.0, deadline - time.monotonic()),
+            )
+            return server.versions[seen + 1 :]
 
     def _event(self, kind: str, found: Merge) -> None:
         self._chunk(json.dumps({"type": kind, "object": found}).encode() + b"\n")

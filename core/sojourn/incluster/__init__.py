@@ -2,13 +2,14 @@
 
 from sojourn.incluster.api_server import ApiServer, in_cluster
 from sojourn.incluster.client import ObjectClient, ObjectRef
-from sojourn.incluster.errors import ApiError, ApiUnavailable, ObjectGone, VersionExpired
+from sojourn.incluster.errors import ApiError, ApiUnavailable, Conflict, ObjectGone, VersionExpired
 from sojourn.incluster.follow import follow
 
 __all__ = [
     "ApiError",
     "ApiServer",
     "ApiUnavailable",
+    "Conflict",
     "ObjectClient",
     "ObjectGone",
     "ObjectRef",

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from sojourn.incluster.api_server import ApiServer
-from sojourn.incluster.errors import ApiError, ApiUnavailable, ObjectGone, VersionExpired
+from sojourn.incluster.errors import ApiError, ApiUnavailable, Conflict, ObjectGone, VersionExpired
 
 # A half-open connection tells nothing, so the server ends a watch before the read times out.
 _WATCH_SECONDS = 60
@@ -65,9 +65,17 @@ class ObjectClient:
         """The object. Raises ObjectGone, ApiUnavailable, or ApiError for everything else."""
         return self._request("GET", self.ref.path)
 
-    def patch_status(self, status: Mapping[str, Any]) -> Object:
-        """Merge these fields into `.status`; null removes one. Returns the object, raises as `get` does."""
-        body = json.dumps({"status": status}, allow_nan=False).encode()
+    def patch_status(self, status: Mapping[str, Any], resource_version: str | None = None) -> Object:
+        """Merge these fields into `.status`; null removes one. Returns the object, raises as `get` does.
+
+        Args:
+            status: fields by their JSON names; objects are merged, lists replaced.
+            resource_version: raise Conflict unless the object still has this one.
+        """
+        patch: Object = {"status": status}
+        if resource_version is not None:
+            patch["metadata"] = {"resourceVersion": resource_version}
+        body = json.dumps(patch, allow_nan=False).encode()
         return self._request("PATCH", f"{self.ref.path}/status", body)
 
     def watch(self, resource_version: str) -> Iterator[Object]:
@@ -128,6 +136,8 @@ class ObjectClient:
         message = f"the API server refuses a request for {self.ref}: {said.get('message') or f'HTTP status {status}'}"
         if status == 404:
             return ObjectGone(message, hint="Was it deleted, or is the custom resource not installed?", status=status)
+        if status == 409:
+            return Conflict(message, status=status)
         if status == 410:
             return VersionExpired(message, status=status)
         if status in _BUSY:

@@ -21,5 +21,9 @@ class ObjectGone(ApiError):
     """The object does not exist, or no longer."""
 
 
+class Conflict(ApiError):
+    """The object has changed since the resource version that the request is based on: get it and decide again."""
+
+
 class VersionExpired(ApiError):
     """The resource version is too old to watch from: get the object again."""

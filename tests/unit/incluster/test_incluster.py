@@ -10,7 +10,7 @@ import pytest
 
 from helpers.object_server import ObjectServer, serve_object
 from sojourn.errors import InvalidInput
-from sojourn.incluster import ApiError, ApiServer, ApiUnavailable, ObjectClient, ObjectGone, ObjectRef, follow
+from sojourn.incluster import ApiError, ApiServer, ApiUnavailable, Conflict, ObjectClient, ObjectGone, ObjectRef, follow
 from sojourn.incluster import in_cluster as find_server
 
 REF = ObjectRef("trainingattempts", "digits-1", "team")
@@ -31,6 +31,15 @@ def test_get_and_patch(served: tuple[ObjectServer, ApiServer]) -> None:
     assert client.patch_status({"phase": None, "epoch": 0})["status"] == {"step": 3, "epoch": 0}
     path = "/apis/sojourn.dev/v1alpha1/namespaces/team/trainingattempts/digits-1"
     assert [(method, asked) for method, asked, _ in server.requests[:2]] == [("GET", path), ("PATCH", f"{path}/status")]
+
+
+def test_a_patch_based_on_an_older_version_is_refused(served: tuple[ObjectServer, ApiServer]) -> None:
+    _, address = served
+    client = ObjectClient(address, REF)
+    version = client.get()["metadata"]["resourceVersion"]
+    client.patch_status({"step": 1}, version)
+    with pytest.raises(Conflict):
+        client.patch_status({"step": 2}, version)
 
 
 def test_a_rotated_token_is_used_at_once(served: tuple[ObjectServer, ApiServer]) -> None:
