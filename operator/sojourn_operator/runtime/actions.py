@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sojourn_operator.runtime.cluster import Cluster
 from sojourn_operator.runtime.objects import Object, Resource
-from sojourn_operator.runtime.port import AlreadyExists, ClusterPort, Missing, Propagation
+from sojourn_operator.runtime.port import AlreadyExists, Propagation
+
+PatchMethod = Callable[[Resource, str, str, Mapping[str, Any]], Object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,19 @@ class PatchStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Make the status of `about`, as it was read, this whole one: what differs is written, if it is unchanged.
+
+    Where only top-level fields named in `slow` differ (progress), they are written every few seconds.
+    """
+
+    resource: Resource
+    about: Object
+    status: Mapping[str, Any]
+    slow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete an object if it still has this uid."""
 
@@ -67,7 +83,7 @@ class Tell:
     message: str
 
 
-Action = Create | Apply | Patch | PatchStatus | Delete | Tell
+Action = Create | Apply | Patch | PatchStatus | SetStatus | Delete | Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +94,71 @@ class Plan:
     requeue_after: float | None = None
 
 
-def perform(plan: Plan, port: ClusterPort) -> None:
-    """Do all actions in order; the first that fails ends it, and the key is tried again."""
-    for action in plan.actions:
-        _perform(action, port)
+def perform(plan: Plan, cluster: Cluster) -> float | None:
+    """Do all actions in order; the first that fails ends it, and the key is tried again.
+
+    Returns:
+        Seconds after which to look again, or None.
+    """
+    performer = _Performer(cluster)
+    waits = [performer.do(action) for action in plan.actions]
+    return min((wait for wait in (plan.requeue_after, *waits) if wait is not None), default=None)
 
 
-def _perform(action: Action, port: ClusterPort) -> None:
-    match action:
-        case Create(object=obj):
-            try:
-                port.create(obj)
-            except AlreadyExists:
-                return
-        case Apply(object=obj):
-            port.apply(obj)
-        case Patch():
-            port.patch(
-                action.resource, action.namespace, action.name, _versioned(action.patch, action.resource_version)
-            )
-        case PatchStatus():
-            patch = _versioned({"status": action.status}, action.resource_version)
-            port.patch_status(action.resource, action.namespace, action.name, patch)
-        case Delete():
-            try:
+class _Performer:
+    """Does actions one after another, and knows which versions its own conditional writes have led to."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._successors: dict[tuple[Resource, str, str, str], str] = {}
+
+    def do(self, action: Action) -> float | None:
+        port = self._cluster.port
+        match action:
+            case Create(object=obj):
+                try:
+                    port.create(obj)
+                except AlreadyExists:
+                    return None
+            case Apply(object=obj):
+                port.apply(obj)
+            case Patch():
+                self._patch(action, action.patch, port.patch)
+            case PatchStatus():
+                self._patch(action, {"status": action.status}, port.patch_status)
+            case SetStatus():
+                return self._set_status(action)
+            case Delete():
                 port.delete(
                     action.resource, action.namespace, action.name, uid=action.uid, propagation=action.propagation
                 )
-            except Missing:
-                return
-        case Tell():
-            raise NotImplementedError  # the event recorder comes with the runtime
+            case Tell():
+                self._cluster.events.tell(action.about, action.type, action.reason, action.message)
+        return None
 
+    def _patch(self, action: Patch | PatchStatus, patch: Mapping[str, Any], method: PatchMethod) -> None:
+        place = (action.resource, action.namespace, action.name)
+        if not action.resource_version:
+            method(*place, patch)
+            return
+        version = self._version(place, action.resource_version)
+        metadata = {**patch.get("metadata", {}), "resourceVersion": version}
+        written = method(*place, {**patch, "metadata": metadata})
+        self._succeed(place, version, written["metadata"]["resourceVersion"])
 
-def _versioned(patch: Mapping[str, Any], resource_version: str) -> Mapping[str, Any]:
-    if not resource_version:
-        return patch
-    return {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": resource_version}}
+    def _set_status(self, action: SetStatus) -> float | None:
+        metadata = action.about["metadata"]
+        place = (action.resource, metadata.get("namespace", ""), metadata["name"])
+        version = self._version(place, metadata["resourceVersion"])
+        written, wait = self._cluster.statuses.write(action.resource, action.about, action.status, action.slow, version)
+        self._succeed(place, version, written)
+        return wait
+
+    def _version(self, place: tuple[Resource, str, str], version: str) -> str:
+        while (*place, version) in self._successors:
+            version = self._successors[*place, version]
+        return version
+
+    def _succeed(self, place: tuple[Resource, str, str], version: str, successor: str) -> None:
+        if successor != version:
+            self._successors[*place, version] = successor

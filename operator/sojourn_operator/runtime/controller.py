@@ -8,15 +8,22 @@ from typing import Protocol
 
 from sojourn_operator.runtime.objects import Key, Object, Resource
 
+EVERY_REMOTE = "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A kind to watch, and the keys of the controller's own kind that a change of such an object concerns."""
+    """A kind to watch, and the keys of the controller's own kind that a change of such an object concerns.
+
+    `cluster` is "" for the operator's own, EVERY_REMOTE for each RemoteCluster. An `optional` kind need not be
+    installed. Two that watch a kind by different labels share one informer without a selector.
+    """
 
     resource: Resource
     keys: Callable[[Object], Iterable[Key]]
     labels: str = ""
     cluster: str = ""
+    optional: bool = False
 
 
 class Controller(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,24 @@ class Resource:
     def api_version(self) -> str:
         """Value of an object's apiVersion."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+
+class Resources:
+    """Finds the resource of an object by its apiVersion and kind."""
+
+    def __init__(self, known: Iterable[Resource]) -> None:
+        self._known = {(resource.api_version, resource.kind): resource for resource in known}
+
+    def of(self, obj: Object) -> Resource:
+        """The resource of an object.
+
+        Raises:
+            KeyError: nobody told of this kind.
+        """
+        return self._known[obj["apiVersion"], obj["kind"]]
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._known.values())
 
 
 class Key(NamedTuple):
@@ -57,6 +75,14 @@ def owner_reference(owner: Object, *, block: bool = True) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": block,
     }
+
+
+def controller_of(obj: Object, kind: str) -> str:
+    """Name of the controller of `obj` if that is of this kind, else ""."""
+    for reference in obj["metadata"].get("ownerReferences", ()):
+        if reference.get("controller") and reference["kind"] == kind:
+            return str(reference["name"])
+    return ""
 
 
 def is_controlled_by(obj: Object, owner: Object) -> bool:

@@ -32,6 +32,10 @@ class Forbidden(ClusterError):
     """The credentials do not allow the request."""
 
 
+class Unauthorized(Forbidden):
+    """The credentials are not, or no longer, accepted at all."""
+
+
 class Invalid(ClusterError):
     """The object does not obey its schema, a quota or an admission policy."""
 
@@ -131,35 +135,6 @@ class ClusterPort(Protocol):
         """Ask for deletion; an object that is gone, or has another uid, is left alone without an error."""
         ...
 
-
-class Lister(Protocol):
-    """Objects of one kind as an informer last saw them: at most a moment old, and free of requests."""
-
-    def get(self, namespace: str, name: str) -> Object | None:
-        """The object, or None."""
-        ...
-
-    def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> Sequence[Object]:
-        """Objects, of one namespace or ("") of all, that carry all these labels."""
-        ...
-
-    def owned_by(self, owner_uid: str) -> Sequence[Object]:
-        """Objects with an ownerReference to this uid."""
-        ...
-
-
-class Cluster(Protocol):
-    """A cluster as reconcilers see it: reads from informers, writes through the port."""
-
-    @property
-    def port(self) -> ClusterPort:
-        """The API itself."""
-        ...
-
-    def cached(self, resource: Resource) -> Lister:
-        """The informer's store of a kind that some controller watches.
-
-        Raises:
-            KeyError: nobody watches it.
-        """
+    def version(self) -> str:
+        """The version of Kubernetes, as "v1.35.4"."""
         ...

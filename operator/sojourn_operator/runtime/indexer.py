@@ -1,0 +1,92 @@
+"""What an informer knows: objects by key, and by namespace and owner without searching."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from sojourn_operator.runtime.objects import Key, Object, key_of
+
+
+class Indexer:
+    """A Lister that an informer fills. Its objects are shared: nobody may change them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._objects: dict[Key, Object] = {}
+        self._namespaces: defaultdict[str, set[Key]] = defaultdict(set)
+        self._owners: defaultdict[str, set[Key]] = defaultdict(set)
+
+    def get(self, namespace: str, name: str) -> Object | None:
+        with self._lock:
+            return self._objects.get(Key(namespace, name))
+
+    def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> Sequence[Object]:
+        with self._lock:
+            keys = self._namespaces.get(namespace, ()) if namespace else self._objects
+            found = [self._objects[key] for key in sorted(keys)]
+        wanted = (labels or {}).items()
+        return [obj for obj in found if wanted <= obj["metadata"].get("labels", {}).items()]
+
+    def owned_by(self, owner_uid: str) -> Sequence[Object]:
+        with self._lock:
+            return [self._objects[key] for key in sorted(self._owners.get(owner_uid, ()))]
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def put(self, obj: Object) -> Object | None:
+        """Hold an object; returns the one that it replaces."""
+        key = key_of(obj)
+        with self._lock:
+            old = self._objects.get(key)
+            if old is not None:
+                self._unindex(key, old)
+            self._objects[key] = obj
+            self._namespaces[key.namespace].add(key)
+            for reference in obj["metadata"].get("ownerReferences", ()):
+                self._owners[reference["uid"]].add(key)
+        return old
+
+    def remove(self, key: Key) -> Object | None:
+        """Drop an object; returns it."""
+        with self._lock:
+            old = self._objects.pop(key, None)
+            if old is not None:
+                self._unindex(key, old)
+        return old
+
+    def keys(self) -> set[Key]:
+        """The keys of all objects held."""
+        with self._lock:
+            return set(self._objects)
+
+    def _unindex(self, key: Key, obj: Object) -> None:
+        _discard(self._namespaces, key.namespace, key)
+        for reference in obj["metadata"].get("ownerReferences", ()):
+            _discard(self._owners, reference["uid"], key)
+
+
+def slim(obj: Object) -> Object:
+    """An object without what no reconciler reads, and with its many equal words stored once."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    slimmed: Object = _interned({**obj, "metadata": metadata})
+    return slimmed
+
+
+def _interned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {sys.intern(name): _interned(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_interned(part) for part in value]
+    # Long texts are messages and scripts: all different, and held for as long as anybody interned them.
+    return sys.intern(value) if isinstance(value, str) and len(value) <= 64 else value
+
+
+def _discard(index: defaultdict[str, set[Key]], name: str, key: Key) -> None:
+    index[name].discard(key)
+    if not index[name]:
+        del index[name]

@@ -1,0 +1,142 @@
+"""Keeps a copy of one kind of objects up to date by list and watch, and tells who listens what changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import Event
+
+from sojourn_operator.runtime.clock import Clock
+from sojourn_operator.runtime.indexer import Indexer, slim
+from sojourn_operator.runtime.objects import Object, Resource, key_of
+from sojourn_operator.runtime.port import ClusterError, ClusterPort, Expired, Missing, Throttled
+from sojourn_operator.runtime.queue import Backoff
+
+Listener = Callable[[Object], None]
+_LOOK_AGAIN_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+class Informer:
+    """One per cluster and kind, shared by all controllers that watch it.
+
+    Listeners get every object that was added, changed or deleted, and all of them again at each resync: they only
+    name keys, so an object too many costs nothing and a missed one is made good.
+
+    Args:
+        optional: that the kind is not installed counts as that there are none; it is looked for again.
+    """
+
+    def __init__(
+        self,
+        port: ClusterPort,
+        resource: Resource,
+        clock: Clock,
+        *,
+        namespace: str = "",
+        labels: str = "",
+        resync_seconds: float = 600.0,
+        optional: bool = False,
+    ) -> None:
+        self.resource = resource
+        self.cache = Indexer()
+        self._port = port
+        self._clock = clock
+        self._namespace = namespace
+        self._labels = labels
+        self._resync_seconds = resync_seconds
+        self._optional = optional
+        self._listeners: list[Listener] = []
+        self._version: str | None = None
+        self._resynced = clock.monotonic()
+        self._synced = Event()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the first list is in the cache."""
+        return self._synced.is_set()
+
+    def wait_for_sync(self, seconds: float) -> bool:
+        """Wait for the first list; whether it came in time."""
+        return self._synced.wait(seconds)
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with every object that changes, from the informer's thread. Before the first sync."""
+        self._listeners.append(listener)
+
+    def sync(self) -> None:
+        """List, and tell what differs from the cache, also what was deleted meanwhile."""
+        page = self._port.list(self.resource, self._namespace, self._labels)
+        gone = self.cache.keys() - {key_of(obj) for obj in page.items}
+        for obj in page.items:
+            slimmed = slim(obj)
+            old = self.cache.put(slimmed)
+            if old is None or old["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+                self._tell(slimmed)
+        for key in gone:
+            if (last := self.cache.remove(key)) is not None:
+                self._tell(last)
+        self._version = page.resource_version
+        self._synced.set()
+
+    def follow(self) -> None:
+        """Take in changes until the server or a time limit ends the watch; the next one goes on there.
+
+        Raises:
+            Expired: the past is gone; the next call lists again.
+        """
+        if self._version is None:
+            self.sync()
+        assert self._version is not None
+        try:
+            for change in self._port.watch(self.resource, self._version, self._namespace, self._labels):
+                if change.type == "DELETED":
+                    self.cache.remove(key_of(change.object))
+                    self._tell(slim(change.object))
+                elif change.type != "BOOKMARK":
+                    slimmed = slim(change.object)
+                    self.cache.put(slimmed)
+                    self._tell(slimmed)
+                self._version = change.object["metadata"]["resourceVersion"]
+        except Expired:
+            self._version = None
+            raise
+        if self._clock.monotonic() - self._resynced >= self._resync_seconds:
+            self.resync()
+
+    def resync(self) -> None:
+        """Tell all objects again, from the cache."""
+        self._resynced = self._clock.monotonic()
+        for obj in self.cache.list():
+            self._tell(obj)
+
+    def run(self, stop: Event, backoff: Backoff) -> None:
+        """Sync and follow until `stop`; errors are logged and waited out."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                self.follow()
+                failures = 0
+            except ClusterError as error:
+                if self._optional and isinstance(error, Missing):
+                    self._synced.set()
+                    stop.wait(_LOOK_AGAIN_SECONDS)
+                    continue
+                failures += 1
+                wait = backoff.after(failures)
+                if isinstance(error, Throttled):
+                    wait = max(wait, error.retry_after)
+                _log.warning(
+                    "watch failed",
+                    extra={
+                        "cluster": self._port.name,
+                        "resource": self.resource.plural,
+                        "error": str(error),
+                        "retry_seconds": round(wait, 1),
+                    },
+                )
+                stop.wait(wait)
+
+    def _tell(self, obj: Object) -> None:
+        for listener in self._listeners:
+            listener(obj)
