@@ -53,12 +53,22 @@ LABEL org.opencontainers.image.title=sojourn-operator \
       org.opencontainers.image.revision=${REVISION}
 USER 65532:65532
 
-FROM runtime AS trainer
-COPY requirements/trainer.txt /opt/sojourn/requirements.txt
+# What trainer and serving have in common is most of either: built, moved and unpacked once.
+FROM runtime AS tensorflow
+COPY requirements/tensorflow.txt /opt/sojourn/requirements.txt
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
     /opt/build/bin/uv pip install --no-cache --python /opt/sojourn --no-deps --require-hashes \
       -r /opt/sojourn/requirements.txt \
     && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /opt/sojourn/lib
+
+# Only files newer than the list are compiled: compiling the others again would repeat them in this layer.
+FROM tensorflow AS trainer
+COPY requirements/trainer.txt /opt/sojourn/requirements.txt
+RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
+    /opt/build/bin/uv pip install --no-cache --python /opt/sojourn --no-deps --require-hashes \
+      -r /opt/sojourn/requirements.txt \
+    && find /opt/sojourn/lib -name '*.py' -cnewer /opt/sojourn/requirements.txt \
+       | python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash -i -
 COPY --from=sojourn /layer /
 ARG VERSION=unknown
 ARG REVISION=unknown
@@ -68,12 +78,13 @@ LABEL org.opencontainers.image.title=sojourn-trainer \
       org.opencontainers.image.revision=${REVISION}
 USER 65532:65532
 
-FROM runtime AS serving
+FROM tensorflow AS serving
 COPY requirements/serving.txt /opt/sojourn/requirements.txt
 RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
     /opt/build/bin/uv pip install --no-cache --python /opt/sojourn --no-deps --require-hashes \
       -r /opt/sojourn/requirements.txt \
-    && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /opt/sojourn/lib
+    && find /opt/sojourn/lib -name '*.py' -cnewer /opt/sojourn/requirements.txt \
+       | python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash -i -
 COPY --from=sojourn /layer /
 ARG VERSION=unknown
 ARG REVISION=unknown

@@ -64,6 +64,7 @@ requirements: ## compile requirements/*.txt again (UPGRADE=--upgrade for newer v
 	$(call compile,build,requirements/build.in $(SAME))
 	$(call compile,base,pyproject.toml $(SAME))
 	$(call compile,operator,pyproject.toml --extra operator $(SAME))
+	$(call compile,tensorflow,pyproject.toml requirements/cpu.in $(SAME))
 	$(call compile,trainer,pyproject.toml requirements/cpu.in --extra trainer --override requirements/override.txt $(SAME))
 	$(call compile,serving,pyproject.toml requirements/cpu.in --extra serving --override requirements/override.txt $(SAME))
 
@@ -126,6 +127,15 @@ image-operator image-trainer image-serving: image-%:
 	$(if $(ENGINE),,$(error neither buildah nor docker is installed))
 	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--layers) --target $* --tag $(IMAGE_PREFIX)-$*:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_ARGS) .
+
+CLUSTERS := PYTHONPATH=tests $(BIN)/python -m e2e.clusters
+
+.PHONY: clusters-up clusters-down clusters-status
+clusters-up: setup-system setup ## as root, bring up two real Kubernetes clusters, east and west, for the tests
+clusters-down: setup ## remove them: no process, mount, link or control group stays
+clusters-status: setup ## say whether they run, and where their kubeconfigs are
+clusters-up clusters-down clusters-status: clusters-%:
+	$(CLUSTERS) $*
 
 .PHONY: clean
 clean: ## remove what these commands made, .venv included

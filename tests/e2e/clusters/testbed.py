@@ -1,0 +1,102 @@
+"""Both clusters as one thing: up, down and status. Each looks at what is there and does what is missing."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from e2e.clusters import binaries, cgroups, cluster, namespaces, network, pki, processes, registry
+from e2e.clusters.binaries import Binaries
+from e2e.clusters.commands import wait_until
+from e2e.clusters.layout import EAST, SITES, WEST, Site, cache_folder, state_folder
+from e2e.clusters.network import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is found of one cluster; `ready` means that it can run pods."""
+
+    site: Site
+    processes: int
+    api: bool
+    ready: bool
+
+
+def up() -> bool:
+    """Bring both clusters up, or leave them alone if both can run pods. True if they were started here.
+
+    Raises:
+        ClusterError: a part did not start; what did start stays for a look, and `down` removes it.
+    """
+    with _alone():
+        programs = binaries.build()
+        if _complete(programs):
+            return False
+        _remove()
+        registry.start()
+        for site in SITES:
+            pki.write_certificates(site)
+        first = {site: cluster.begin(site, programs) for site in SITES}
+        for site, pid in first.items():
+            network.connect_to_machine(site, pid)
+        Link().start(programs["wan"], first[EAST], first[WEST])
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda site: _start(site, first[site], programs), SITES))
+        return True
+
+
+def down() -> None:
+    """Remove whatever there is of both clusters, however they ended. Images stay in the cache."""
+    with _alone():
+        _remove()
+
+
+def status() -> list[Status]:
+    """Look at both clusters. Builds nothing: without programs no cluster is up."""
+    found = []
+    for site in SITES:
+        running = len(processes.with_argument(site.marker))
+        api = ready = False
+        if running:
+            programs = binaries.build()
+            api = cluster.is_ready(site, programs)
+            ready = api and cluster.node_is_ready(site, programs)
+        found.append(Status(site, running, api, ready))
+    return found
+
+
+def _start(site: Site, pid: int, programs: Binaries) -> None:
+    cluster.start_control_plane(site, pid, programs)
+    cluster.start_node(site, pid, programs)
+    wait_until(lambda: cluster.node_is_ready(site, programs), f"the node of {site.name} is ready", seconds=60)
+
+
+def _complete(programs: Binaries) -> bool:
+    if not registry.runs() or not processes.with_argument(Link().marker):
+        return False
+    return all(cluster.is_ready(site, programs) and cluster.node_is_ready(site, programs) for site in SITES)
+
+
+def _remove() -> None:
+    for site in SITES:
+        namespaces.remove(site)
+    processes.end(Link().marker)
+    registry.stop()
+    for site in SITES:
+        cgroups.remove(site.cgroup)
+        shutil.rmtree(site.folder, ignore_errors=True)
+        site.kubeconfig.unlink(missing_ok=True)
+    network.close_range()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    state_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "clusters.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
