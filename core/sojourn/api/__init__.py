@@ -11,25 +11,61 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sojourn.api.attempt_status import HeadStatus, Outcome, RunStatus, StoppedStatus, TrainingAttemptStatus
     from sojourn.api.base import JsonObject, Model
+    from sojourn.api.checkpoint import Checkpoint, CheckpointSpec, CheckpointStatus, RunReference
     from sojourn.api.checkpoint_store import (
         CheckpointStore,
         CheckpointStoreSpec,
         CheckpointStoreStatus,
         PersistentVolume,
     )
+    from sojourn.api.checkpoint_transfer import (
+        CheckpointTransfer,
+        CheckpointTransferSpec,
+        FenceRecipient,
+        FenceRequest,
+        Peer,
+        TransferSource,
+        TransferTarget,
+    )
+    from sojourn.api.connection import Exposure, Relay
     from sojourn.api.data import BuiltinData, CsvData, Data, DataSource, FunctionData, NpzData, Split
     from sojourn.api.digest import canonical_json, run_definition, spec_digest
     from sojourn.api.load import Loaded, Resource, load_manifests, parse
     from sojourn.api.meta import API_VERSION, Condition, NameReference, ObjectMeta, parse_quantity
+    from sojourn.api.migration import (
+        ExportSource,
+        Mapping,
+        Migration,
+        MigrationSource,
+        MigrationSpec,
+        MigrationTarget,
+        Resume,
+        RunSource,
+        Serve,
+        Takeover,
+    )
+    from sojourn.api.migration_status import MigrationStatus
+    from sojourn.api.model_server import (
+        ModelServer,
+        ModelServerSpec,
+        ModelServerStatus,
+        ServedModel,
+        ServedVersion,
+        ServerExposure,
+        ServerTemplate,
+    )
     from sojourn.api.pods import EnvVar, PodTemplate, Toleration, TrainerPodTemplate, Volume, VolumeMount
     from sojourn.api.policy import CheckpointPolicy, Export, Interval, KeepBest, RestoreFrom, StoreReference
     from sojourn.api.problems import InvalidManifest, Position, Problem
     from sojourn.api.progress import Progress, Stage
+    from sojourn.api.remote_cluster import KubeconfigReference, RemoteCluster, RemoteClusterSpec, RemoteClusterStatus
+    from sojourn.api.resources import ResourceChanges, Resources
     from sojourn.api.status import CheckpointRequestStatus, CommitStatus, TrainingJobStatus, WorkerStatus
     from sojourn.api.task import ArchiveCode, Code, DirectoryCode, ImageCode, Task
     from sojourn.api.training import KerasObject, Threads, Training
     from sojourn.api.training_attempt import ResolvedStore, Stop, TrainingAttempt, TrainingAttemptSpec
-    from sojourn.api.training_job import Resources, Tpu, TrainingJob, TrainingJobSpec, Workers
+    from sojourn.api.training_job import Tpu, TrainingJob, TrainingJobSpec, Workers
+    from sojourn.api.transfer_status import CheckpointTransferStatus
 
 _HOMES = {
     "attempt_status": (
@@ -43,11 +79,30 @@ _HOMES = {
         "JsonObject",
         "Model",
     ),
+    "checkpoint": (
+        "Checkpoint",
+        "CheckpointSpec",
+        "CheckpointStatus",
+        "RunReference",
+    ),
     "checkpoint_store": (
         "CheckpointStore",
         "CheckpointStoreSpec",
         "CheckpointStoreStatus",
         "PersistentVolume",
+    ),
+    "checkpoint_transfer": (
+        "CheckpointTransfer",
+        "CheckpointTransferSpec",
+        "FenceRecipient",
+        "FenceRequest",
+        "Peer",
+        "TransferSource",
+        "TransferTarget",
+    ),
+    "connection": (
+        "Exposure",
+        "Relay",
     ),
     "data": (
         "BuiltinData",
@@ -76,6 +131,28 @@ _HOMES = {
         "ObjectMeta",
         "parse_quantity",
     ),
+    "migration": (
+        "ExportSource",
+        "Mapping",
+        "Migration",
+        "MigrationSource",
+        "MigrationSpec",
+        "MigrationTarget",
+        "Resume",
+        "RunSource",
+        "Serve",
+        "Takeover",
+    ),
+    "migration_status": ("MigrationStatus",),
+    "model_server": (
+        "ModelServer",
+        "ModelServerSpec",
+        "ModelServerStatus",
+        "ServedModel",
+        "ServedVersion",
+        "ServerExposure",
+        "ServerTemplate",
+    ),
     "pods": (
         "EnvVar",
         "PodTemplate",
@@ -100,6 +177,16 @@ _HOMES = {
     "progress": (
         "Progress",
         "Stage",
+    ),
+    "remote_cluster": (
+        "KubeconfigReference",
+        "RemoteCluster",
+        "RemoteClusterSpec",
+        "RemoteClusterStatus",
+    ),
+    "resources": (
+        "ResourceChanges",
+        "Resources",
     ),
     "status": (
         "CheckpointRequestStatus",
@@ -126,12 +213,12 @@ _HOMES = {
         "TrainingAttemptSpec",
     ),
     "training_job": (
-        "Resources",
         "Tpu",
         "TrainingJob",
         "TrainingJobSpec",
         "Workers",
     ),
+    "transfer_status": ("CheckpointTransferStatus",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -139,11 +226,17 @@ __all__ = [
     "API_VERSION",
     "ArchiveCode",
     "BuiltinData",
+    "Checkpoint",
     "CheckpointPolicy",
     "CheckpointRequestStatus",
+    "CheckpointSpec",
+    "CheckpointStatus",
     "CheckpointStore",
     "CheckpointStoreSpec",
     "CheckpointStoreStatus",
+    "CheckpointTransfer",
+    "CheckpointTransferSpec",
+    "CheckpointTransferStatus",
     "Code",
     "CommitStatus",
     "Condition",
@@ -153,6 +246,10 @@ __all__ = [
     "DirectoryCode",
     "EnvVar",
     "Export",
+    "ExportSource",
+    "Exposure",
+    "FenceRecipient",
+    "FenceRequest",
     "FunctionData",
     "HeadStatus",
     "ImageCode",
@@ -161,27 +258,52 @@ __all__ = [
     "JsonObject",
     "KeepBest",
     "KerasObject",
+    "KubeconfigReference",
     "Loaded",
+    "Mapping",
+    "Migration",
+    "MigrationSource",
+    "MigrationSpec",
+    "MigrationStatus",
+    "MigrationTarget",
     "Model",
+    "ModelServer",
+    "ModelServerSpec",
+    "ModelServerStatus",
     "NameReference",
     "NpzData",
     "ObjectMeta",
     "Outcome",
+    "Peer",
     "PersistentVolume",
     "PodTemplate",
     "Position",
     "Problem",
     "Progress",
+    "Relay",
+    "RemoteCluster",
+    "RemoteClusterSpec",
+    "RemoteClusterStatus",
     "ResolvedStore",
     "Resource",
+    "ResourceChanges",
     "Resources",
     "RestoreFrom",
+    "Resume",
+    "RunReference",
+    "RunSource",
     "RunStatus",
+    "Serve",
+    "ServedModel",
+    "ServedVersion",
+    "ServerExposure",
+    "ServerTemplate",
     "Split",
     "Stage",
     "Stop",
     "StoppedStatus",
     "StoreReference",
+    "Takeover",
     "Task",
     "Threads",
     "Toleration",
@@ -194,6 +316,8 @@ __all__ = [
     "TrainingJob",
     "TrainingJobSpec",
     "TrainingJobStatus",
+    "TransferSource",
+    "TransferTarget",
     "Volume",
     "VolumeMount",
     "WorkerStatus",

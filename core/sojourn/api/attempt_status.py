@@ -9,7 +9,7 @@ from pydantic import Field
 from sojourn.api import patterns
 from sojourn.api.base import Model
 from sojourn.api.meta import Time
-from sojourn.api.status import CheckpointRequestStatus, CommitStatus, Conditions, Metrics, WorkerStatus
+from sojourn.api.status import CheckpointRequestStatus, CommitStatus, Conditions, Metrics, Observed, WorkerStatus
 from sojourn.api.task import Name
 
 AttemptPhase = Literal["Pending", "Starting", "Running", "Stopping", "Succeeded", "Suspended", "Failed", "Lost"]
@@ -84,12 +84,9 @@ class LaunchPhase(Model):
     seconds: float = Field(examples=[1.5], ge=0, description="Its length in seconds.")
 
 
-class TrainingAttemptStatus(Model):
+class TrainingAttemptStatus(Observed):
     """What was observed of a TrainingAttempt. The pods write all but conditions, and phase where they are gone."""
 
-    observed_generation: int | None = Field(
-        default=None, ge=0, description="The metadata.generation that this speaks of."
-    )
     phase: AttemptPhase | None = Field(default=None, description="Where the attempt is, in one word.")
     conditions: Conditions = Field(
         default=(), description="Ready: the workers train. Complete and Failed: how it ended."

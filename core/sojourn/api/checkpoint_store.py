@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from sojourn.api import patterns
 from sojourn.api.base import Model, Rule, exactly_one, unchangeable_optional
 from sojourn.api.meta import API_VERSION, ApiVersion, NameReference, ObjectMeta, Time
-from sojourn.api.status import Conditions
+from sojourn.api.status import Conditions, Observed
 
 _OBJECT_STORE_ONLY = "is for object stores: set it together with an s3://, gs:// or az:// uri"
 
@@ -76,15 +76,23 @@ class CheckpointStoreSpec(Model):
     )
 
 
-class CheckpointStoreStatus(Model):
+class CheckpointStoreStatus(Observed):
     """What was observed of a CheckpointStore."""
 
-    observed_generation: int | None = Field(
-        default=None, ge=0, description="The metadata.generation that this speaks of."
-    )
     conditions: Conditions = Field(
         default=(),
         description="Ready says whether the store can hold runs; its reason says why not, such as NoExclusiveCreate.",
+    )
+    uri: str | None = Field(
+        default=None, max_length=1024, description="Address of the store as it was found, such as pvc://runs/sojourn."
+    )
+    store_id: str | None = Field(
+        default=None,
+        max_length=128,
+        description="What is written in the store itself; two stores with the same value are one and the same.",
+    )
+    access_modes: tuple[Annotated[str, Field(max_length=32)], ...] = Field(
+        default=(), strict=False, max_length=8, description="Access modes of the claim, such as ReadWriteMany."
     )
     free_bytes: int | None = Field(
         default=None, ge=0, description="Free room in bytes, where the store has such a number."

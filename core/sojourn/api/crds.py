@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sojourn import __version__
 from sojourn.api.base import Model
+from sojourn.api.checkpoint import Checkpoint
 from sojourn.api.checkpoint_store import CheckpointStore
+from sojourn.api.checkpoint_transfer import CheckpointTransfer
 from sojourn.api.meta import GROUP, VERSION
+from sojourn.api.migration import Migration
+from sojourn.api.model_server import ModelServer
+from sojourn.api.remote_cluster import RemoteCluster
 from sojourn.api.schema import structural
 from sojourn.api.training_attempt import TrainingAttempt
 from sojourn.api.training_job import TrainingJob
@@ -54,6 +60,7 @@ def _condition(kind: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
+VERSION_ANNOTATION: Final = f"{GROUP}/version"
 _SCALE: Final = {
     "specReplicasPath": ".spec.replicas",
     "statusReplicasPath": ".status.replicas",
@@ -102,10 +109,99 @@ KINDS: Final = (
         (
             Column("Ready", "string", _condition("Ready", "status")),
             Column("Reason", "string", _condition("Ready", "reason")),
-            Column("URI", "string", ".spec.uri", priority=1),
-            Column("Claim", "string", ".spec.pvc.claimName", priority=1),
+            Column("Free", "integer", ".status.freeBytes"),
+            Column("URI", "string", ".status.uri", priority=1),
+            Column("Probed", "date", ".status.lastProbeTime", priority=1),
             _AGE,
         ),
+    ),
+    Kind(
+        Checkpoint,
+        "checkpoints",
+        "ckpt",
+        (
+            Column("Run", "string", ".spec.run.name"),
+            Column("Step", "integer", ".spec.step"),
+            Column("Metric", "string", ".status.quality"),
+            Column("Best", "boolean", ".status.best"),
+            Column("Size", "string", ".status.size"),
+            Column("Store", "string", ".spec.storeRef.name"),
+            Column("Available", "string", _condition("Available", "status")),
+            Column("Reason", "string", _condition("Available", "reason"), priority=1),
+            Column("Epoch", "integer", ".spec.epoch", priority=1),
+            Column("URI", "string", ".spec.storeRef.uri", priority=1),
+            Column("Folder", "string", ".spec.key", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        RemoteCluster,
+        "remoteclusters",
+        "rcl",
+        (
+            Column("Ready", "string", _condition("Ready", "status")),
+            Column("Reason", "string", _condition("Ready", "reason")),
+            Column("Version", "string", ".status.version"),
+            Column("Operator", "string", ".status.operatorVersion"),
+            Column("Seen", "date", ".status.lastSeenTime"),
+            Column("Server", "string", ".status.server", priority=1),
+            _AGE,
+        ),
+        namespaced=False,
+    ),
+    Kind(
+        CheckpointTransfer,
+        "checkpointtransfers",
+        "ct",
+        (
+            Column("Role", "string", ".spec.role"),
+            Column("Run", "string", ".status.run.name"),
+            Column("Phase", "string", ".status.phase"),
+            Column("Done", "integer", ".status.progress.done"),
+            Column("Total", "integer", ".status.progress.total"),
+            Column("Step", "integer", ".status.verified.step"),
+            Column("Reason", "string", ".status.reason"),
+            Column("Mode", "string", ".spec.mode", priority=1),
+            Column("Store", "string", ".status.store", priority=1),
+            Column("Pod", "string", ".status.pod", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        Migration,
+        "migrations",
+        "mig",
+        (
+            Column("Mode", "string", ".spec.mode"),
+            Column("From", "string", ".spec.source.cluster"),
+            Column("To", "string", ".spec.target.cluster"),
+            Column("Phase", "string", ".status.phase"),
+            Column("Committed", "integer", ".status.committedStep"),
+            Column("Resumed", "integer", ".status.resumedStep"),
+            Column("Downtime", "number", ".status.downtimeSeconds"),
+            Column("Bytes", "integer", ".status.bytes", priority=1),
+            Column("Job", "string", ".spec.source.trainingJob", priority=1),
+            Column("Feasible", "string", _condition("Feasible", "status"), priority=1),
+            Column("URL", "string", ".status.url", priority=1),
+            _AGE,
+        ),
+    ),
+    Kind(
+        ModelServer,
+        "modelservers",
+        "ms",
+        (
+            Column("Ready", "string", _condition("Ready", "status")),
+            Column("Run", "string", ".spec.model.run"),
+            Column("Version", "integer", ".status.activeVersion"),
+            Column("Target", "integer", ".status.targetVersion"),
+            Column("Replicas", "integer", ".spec.replicas"),
+            Column("Available", "integer", ".status.readyReplicas"),
+            Column("URL", "string", ".status.url"),
+            Column("Reason", "string", _condition("Ready", "reason"), priority=1),
+            _AGE,
+        ),
+        scale=True,
     ),
 )
 
@@ -115,7 +211,7 @@ def definition(kind: Kind) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "metadata": {"name": f"{kind.plural}.{GROUP}", "annotations": {VERSION_ANNOTATION: __version__}},
         "spec": {
             "group": GROUP,
             "names": {

@@ -9,16 +9,30 @@ from typing import Any, Final, get_args
 
 from sojourn.api.advice import nearest
 from sojourn.api.check import check
+from sojourn.api.checkpoint import Checkpoint
 from sojourn.api.checkpoint_store import CheckpointStore
+from sojourn.api.checkpoint_transfer import CheckpointTransfer
 from sojourn.api.explain import one_of
 from sojourn.api.meta import API_VERSION
+from sojourn.api.migration import Migration
+from sojourn.api.model_server import ModelServer
 from sojourn.api.problems import InvalidManifest, Position, Problem, field_path
+from sojourn.api.remote_cluster import RemoteCluster
 from sojourn.api.training_attempt import TrainingAttempt
 from sojourn.api.training_job import TrainingJob
 from sojourn.api.yaml_tree import Document, Path, read_documents
 from sojourn.errors import InvalidInput, NotFound
 
-Resource = TrainingJob | CheckpointStore | TrainingAttempt
+Resource = (
+    TrainingJob
+    | CheckpointStore
+    | Checkpoint
+    | RemoteCluster
+    | Migration
+    | ModelServer
+    | CheckpointTransfer
+    | TrainingAttempt
+)
 KINDS: Final[dict[str, type[Resource]]] = {model.__name__: model for model in get_args(Resource)}
 
 

@@ -63,6 +63,12 @@ MemoryQuantity = Annotated[
     BeforeValidator(_quantity_text),
     _quantity_schema(patterns.MEMORY),
 ]
+Bandwidth = Annotated[
+    str,
+    Field(pattern=patterns.BANDWIDTH.regex, max_length=32),
+    BeforeValidator(_quantity_text),
+    _quantity_schema(patterns.BANDWIDTH),
+]
 
 
 class NameReference(Model):

@@ -61,10 +61,27 @@ IMAGE: Final = Pattern(
 )
 ENDPOINT: Final = Pattern(r"^https?://[^ ]+$", "an http:// or https:// address")
 DIGEST: Final = Pattern(r"^blake3:[0-9a-f]{64}$", "blake3: and 64 hexadecimal digits")
+RUN: Final = Pattern(
+    r"^[a-z0-9]([-a-z0-9/]{0,251}[a-z0-9])?$",
+    "a run: its name, NAME-RUNID, or its folder in the store",
+)
+CHECKPOINT_CHOICE: Final = Pattern(r"^(latest|best|[0-9]{1,16})$", "latest, best or a step")
+UUID: Final = Pattern(r"^[0-9A-Za-z]([-0-9A-Za-z]{0,62}[0-9A-Za-z])?$", "an id, such as a UUID")
+HOST: Final = Pattern(
+    r"^[0-9A-Za-z]([-0-9A-Za-z.:]{0,251}[0-9A-Za-z])?$", "a host name or an IP address, without a port"
+)
+HOST_NAME: Final = Pattern(
+    r"^([*][.])?[a-z0-9]([-a-z0-9.]{0,249}[a-z0-9])?$", "a host name, such as models.example.com"
+)
+ALLOWED_NAMESPACE: Final = Pattern(r"^([*]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$", "a namespace, or * for every one")
+LABEL_TERM: Final = Pattern(r"^$|^[-A-Za-z0-9_./]{1,317}=[-A-Za-z0-9_.]{0,63}$", "KEY=VALUE, or nothing")
+URL_PATH: Final = Pattern(r"^/[^ ]*$", "a path that begins with /")
+CERTIFICATE: Final = Pattern(r"^-----BEGIN CERTIFICATE-----", "a certificate in PEM form")
 CPU: Final = Pattern(r"^([0-9]+([.][0-9]{1,3})?|[0-9]+m)$", 'an amount of CPU, such as 2, 500m or "0.5"')
 MEMORY: Final = Pattern(
     r"^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$", 'an amount of memory, such as 512Mi, 2Gi or "1.5Gi"'
 )
+BANDWIDTH: Final = Pattern(r"^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|k|M|G)?$", "bytes per second, such as 25M or 3Mi")
 TOPOLOGY: Final = Pattern(r"^[1-9][0-9]*(x[1-9][0-9]*){1,2}$", "chips per axis, such as 2x4 or 2x2x4")
 MANAGED_BY: Final = Pattern(
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",

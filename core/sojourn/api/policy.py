@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from sojourn.api import patterns
 from sojourn.api.base import Model, Rule, Union, exactly_one, unchangeable_optional
 
+THE_RUN: Final = "The run: its name, NAME-RUNID, or its folder in the store"
 ExportFormat = Literal["SavedModel", "Keras", "H5"]
 
 

@@ -110,7 +110,9 @@ def without_empty(default: Any) -> Any:
 
 
 def _in_open_api(schema: Schema) -> Schema:
-    """Numbers and formats as OpenAPI 3.0 writes them."""
+    """Numbers, formats and single words as OpenAPI 3.0 writes them."""
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
     if schema.get("type") == "integer":
         schema["format"] = "int64"
     elif schema.get("type") == "number":

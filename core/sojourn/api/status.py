@@ -23,6 +23,15 @@ Metrics = Annotated[dict[str, float], Field(max_length=256)]
 Conditions = Annotated[tuple[Condition, ...], Field(strict=False, max_length=32, json_schema_extra=_condition_list)]
 
 
+class Observed(Model):
+    """What every status has."""
+
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The metadata.generation that this speaks of."
+    )
+    conditions: Conditions = Field(default=(), description="Ready summarises; the others explain.")
+
+
 class CommitStatus(Model):
     """One committed checkpoint."""
 
@@ -56,12 +65,9 @@ class WorkerStatus(Model):
     ready: int = Field(default=0, ge=0, description="Workers that are part of the group.")
 
 
-class TrainingJobStatus(Model):
+class TrainingJobStatus(Observed):
     """What was observed of a TrainingJob."""
 
-    observed_generation: int | None = Field(
-        default=None, ge=0, description="The metadata.generation that this speaks of."
-    )
     phase: Phase | None = Field(default=None, description="Summary of the conditions in one word, for people.")
     conditions: Conditions = Field(
         default=(),

@@ -13,7 +13,7 @@ from sojourn.api.checkpoint_store import PersistentVolume
 from sojourn.api.meta import API_VERSION, ApiVersion, NameReference, ObjectMeta
 from sojourn.api.training_job import Engine
 
-StopReason = Literal["Suspend", "Deadline", "Migrate", "Delete"]
+StopReason = Literal["Suspend", "Deadline", "Migrate", "Delete", "Update"]
 _MADE = "an attempt is one start; a change of the job makes the next attempt"
 
 
@@ -94,6 +94,9 @@ class TrainingAttemptSpec(Model):
         default=0, ge=0, description="Failures without a new checkpoint that earlier attempts have had in a row."
     )
     store: ResolvedStore = Field(description="Where the run lives.")
+    restore_store: ResolvedStore | None = Field(
+        default=None, description="Where the checkpoint of spec.job.restoreFrom is, if it is in another store."
+    )
     stop: Stop | None = Field(default=None, description="Commit a checkpoint and end.")
     checkpoint_request: str | None = Field(
         default=None,
@@ -104,7 +107,7 @@ class TrainingAttemptSpec(Model):
 
     rules = (
         *unchangeable("jobName", "jobUID", "number", "engine", "job", "priorFailures", "store", why=_MADE),
-        *unchangeable_optional("runId", why=_MADE),
+        *unchangeable_optional("runId", "restoreStore", why=_MADE),
     )
 
 

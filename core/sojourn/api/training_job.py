@@ -9,9 +9,10 @@ from pydantic import Field
 from sojourn.api import patterns
 from sojourn.api.base import DEFINES_RUN, Model, Rule, unchangeable, unchangeable_optional, unchangeable_presence
 from sojourn.api.data import Data
-from sojourn.api.meta import API_VERSION, ApiVersion, CpuQuantity, MemoryQuantity, ObjectMeta, parse_quantity
+from sojourn.api.meta import API_VERSION, ApiVersion, ObjectMeta
 from sojourn.api.pods import Image, ImagePullPolicy, TrainerPodTemplate
 from sojourn.api.policy import CheckpointPolicy, Export, RestoreFrom
+from sojourn.api.resources import Resources
 from sojourn.api.status import TrainingJobStatus
 from sojourn.api.task import Task
 from sojourn.api.training import Training
@@ -24,24 +25,6 @@ _CEL_REPLICAS: Final = (
     " : self.strategy in ['MirroredStrategy', 'MultiWorkerMirroredStrategy'] && self.workers.resources.gpu > 1"
     " ? self.workers.resources.gpu : 1)"
 )
-
-
-class Resources(Model):
-    """What one worker gets; requests and limits are the same."""
-
-    cpu: CpuQuantity = Field(default="1", description='CPU cores: 2, 500m or "0.5".')
-    memory: MemoryQuantity = Field(default="2Gi", description="Memory: 512Mi, 2Gi.")
-    gpu: int = Field(default=0, ge=0, le=64, description="Whole GPUs.")
-
-    @property
-    def cpu_count(self) -> float:
-        """CPU cores as a number."""
-        return float(parse_quantity(self.cpu))
-
-    @property
-    def memory_bytes(self) -> int:
-        """Memory in bytes."""
-        return int(parse_quantity(self.memory))
 
 
 class Tpu(Model):
