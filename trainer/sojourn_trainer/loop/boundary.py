@@ -64,6 +64,7 @@ class Boundary:
         self._listener = RequestListener(session.coordinator) if session.rank == 0 else None
         self.saved_input: dict[str, np.ndarray] = {}
         self._callback_restore: CheckpointReader | None = None
+        self._flag_tensors: dict[Flags, tf.Tensor] = {}
 
     def restore(self) -> RunPosition:
         """Take over the state of the assignment's checkpoint, or start a run afresh."""
@@ -90,7 +91,9 @@ class Boundary:
             end_training=float(end_training),
             saving=float(self._saver.busy),
         )
-        return tf.constant(flags.vector())
+        if flags not in self._flag_tensors:
+            self._flag_tensors[flags] = tf.constant(flags.vector())
+        return self._flag_tensors[flags]
 
     def act(self, at: RunPosition, flags: Flags, *, last: bool) -> Action:
         """Save, stop or go on, as all workers do at this boundary.

@@ -18,22 +18,22 @@ class Evaluation:
     def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, source: Source, global_batch: int) -> None:
         self._model = model
         self._plan = EpochPlan(len(source), global_batch, strategy.num_replicas_in_sync)
-        self._steps = CompiledSteps(model, strategy, None, masked=self._plan.padded, jit_compile=False)
+        steps = CompiledSteps(model, strategy, None, masked=self._plan.padded, jit_compile=False)
+        self._results = steps.metric_results
         plan = self._plan
         # One iterator for all evaluations: each reads exactly one pass, and a new one every epoch would pile up.
-        self._iterator = iter(
-            distribute(
-                strategy,
-                lambda feed: feed.one_epoch().repeat(),
-                lambda first, local: Feed(source, plan, None, first, local),
-            )
+        batches = distribute(
+            strategy,
+            lambda feed: feed.one_epoch().repeat(),
+            lambda first, local: Feed(source, plan, None, first, local),
         )
+        self._step = steps.bind_evaluation(iter(batches))
 
     def run(self, prefix: str) -> dict[str, float]:
         """Metrics over the source, their names prefixed ("val_"). The model's metrics are reset before and after."""
         self._model.reset_metrics()
         for _ in range(self._plan.batches):
-            self._steps.evaluate(self._iterator)
-        results = {f"{prefix}{name}": float(value) for name, value in self._steps.metric_results().items()}
+            self._step()
+        results = {f"{prefix}{name}": float(value) for name, value in self._results().items()}
         self._model.reset_metrics()
         return results

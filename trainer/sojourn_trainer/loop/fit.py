@@ -55,7 +55,8 @@ def train(session: Session, task: Task) -> keras.callbacks.History:
         if session.rank == 0:
             keep_golden_inputs(session, data.validation or data.train if isinstance(data, Data) else None)
         loop = TrainingLoop(session, task, feed, data if isinstance(data, Data) else None)
-        return loop.run(total_steps(training.epochs, training.steps, feed.steps_per_epoch))
+    # Outside of the scope, in which every call of a compiled step takes longer.
+    return loop.run(total_steps(training.epochs, training.steps, feed.steps_per_epoch))
 
 
 def total_steps(epochs: int | None, steps: int | None, steps_per_epoch: int) -> int:

@@ -5,6 +5,7 @@ Every worker acts on the sums of step k at the boundary after it, so all act ali
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -30,8 +31,10 @@ class Flags:
         return np.array(astuple(self), dtype=np.float32)
 
     @classmethod
-    def from_vector(cls, values: np.ndarray) -> Flags:
-        return cls(*(float(value) for value in values))
+    def of(cls, values: Sequence[float]) -> Flags:
+        """The flags whose vector has these values."""
+        return cls(*values) if any(values) else _NONE
 
 
+_NONE = Flags()
 FLAG_COUNT = 5

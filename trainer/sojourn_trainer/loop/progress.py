@@ -30,13 +30,13 @@ class RunPosition:
         """One step and one batch further on."""
         epoch, batch = self.position.epoch, self.position.batch + 1
         position = Position(epoch + 1, 0) if batch >= steps_per_epoch else Position(epoch, batch)
-        return replace(self, step=self.step + 1, samples=self.samples + global_batch, position=position)
+        return RunPosition(self.step + 1, self.samples + global_batch, position, self.metrics, self.ended)
 
     def with_metrics(self, metrics: Mapping[str, float]) -> RunPosition:
         return replace(self, metrics=dict(metrics))
 
     def with_end(self, ended: bool) -> RunPosition:
-        return replace(self, ended=ended)
+        return self if ended == self.ended else replace(self, ended=ended)
 
     def with_position(self, position: Position) -> RunPosition:
         return replace(self, position=position)

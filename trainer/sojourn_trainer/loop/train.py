@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,11 +18,12 @@ from sojourn_trainer.loop.boundary import Boundary
 from sojourn_trainer.loop.build import prepare
 from sojourn_trainer.loop.evaluation import Evaluation
 from sojourn_trainer.loop.flags import FLAG_COUNT, Flags
+from sojourn_trainer.loop.hooks import BatchHooks
 from sojourn_trainer.loop.pace import Pace
 from sojourn_trainer.loop.policy import Action
 from sojourn_trainer.loop.progress import RunPosition
 from sojourn_trainer.loop.session import Session
-from sojourn_trainer.loop.step import CompiledSteps
+from sojourn_trainer.loop.step import BoundStep, CompiledSteps
 from sojourn_trainer.task import Task
 from sojourn_trainer.workers.assignment import Outcome, ProgressUpdate
 
@@ -58,6 +58,8 @@ class TrainingLoop:
             for source in held_out
         )
         self._pace = Pace(batch, session.clock)
+        self._batch = batch
+        self._replicas = replicas
 
     def run(self, total_steps: int) -> keras.callbacks.History:
         """Train to `total_steps`, or until asked to stop. Sets the session's outcome."""
@@ -68,20 +70,24 @@ class TrainingLoop:
         )
         self._model.stop_training = False
         self._announce(at, total_steps)
-        iterator = self._feed.start(at.position, self._boundary.saved_input)
+        step = self._first_step_at(at)
         calls.on_train_begin()
         self._boundary.restore_callbacks()
+        hooks = BatchHooks(self._callbacks)
         outcome = Outcome.COMPLETED
         logs: dict[str, float] = {}
         while at.step < total_steps and not at.ended:
-            at, flags, logs = self._one_step(at, iterator, calls)
+            if at.position.batch == 0:
+                self._model.reset_metrics()
+                calls.on_epoch_begin(at.position.epoch)
+            at, flags, logs = self._one_step(at, step, hooks)
             if self._boundary.checks_finite and not loss_is_finite(logs):
                 again = self._boundary.roll_back(at)
                 if again is None:
                     outcome = Outcome.ABORTED
                     break
                 at = again
-                iterator = self._feed.start(at.position, self._boundary.saved_input)
+                step = self._first_step_at(at)
                 continue
             if at.position.batch == 0 or at.step == total_steps:
                 at = self._end_epoch(at, calls, logs)
@@ -98,18 +104,19 @@ class TrainingLoop:
             restored = at.step if self._session.assignment.restore is not None else None
             self._session.coordinator.started(self._feed.steps_per_epoch, total_steps, restored)
 
+    def _first_step_at(self, at: RunPosition) -> BoundStep:
+        return self._steps.bind_training(self._feed.start(at.position, self._boundary.saved_input))
+
     def _one_step(
-        self, at: RunPosition, iterator: Any, calls: keras.callbacks.CallbackList
+        self, at: RunPosition, step: BoundStep, hooks: BatchHooks
     ) -> tuple[RunPosition, Flags, dict[str, float]]:
-        if at.position.batch == 0:
-            self._model.reset_metrics()
-            calls.on_epoch_begin(at.position.epoch)
-        calls.on_train_batch_begin(at.position.batch)
-        vector = self._steps.train(iterator, self._boundary.flags(self._model.stop_training)).numpy()
-        flags = Flags.from_vector(vector[:FLAG_COUNT])
-        logs = dict(zip(self._steps.log_names, (float(v) for v in vector[FLAG_COUNT:]), strict=True))
-        calls.on_train_batch_end(at.position.batch, logs)
-        after = at.after_step(self._feed.steps_per_epoch, self._session.job.spec.training.global_batch_size)
+        hooks.begin(at.position.batch)
+        sums = step(self._boundary.flags(self._model.stop_training)).numpy().tolist()
+        flags = Flags.of(sums[:FLAG_COUNT])
+        means = [value / self._replicas for value in sums[FLAG_COUNT:]]
+        logs = dict(zip(self._steps.log_names, means, strict=True))
+        hooks.end(at.position.batch, logs)
+        after = at.after_step(self._feed.steps_per_epoch, self._batch)
         self._pace.step()
         if self._session.rank == 0:
             self._report(after, logs)
