@@ -33,6 +33,50 @@ ATTEMPT: Final[dict[str, Any]] = {
         "store": {"name": "runs", "pvc": {"claimName": "runs"}},
     },
 }
+CHECKPOINT: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "Checkpoint",
+    "metadata": {"name": "digits-1200-5f0c9"},
+    "spec": {
+        "storeRef": {"name": "runs"},
+        "run": {"name": "digits", "runId": "6f1d6c1e", "prefix": "team/digits-6f1d6c1e"},
+        "jobName": "digits",
+        "step": 1200,
+        "manifest": "blake3:" + 64 * "5",
+        "key": "data/1200-1-5f0c",
+        "metrics": {"loss": 0.25},
+    },
+}
+CLUSTER: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "RemoteCluster",
+    "metadata": {"name": "west"},
+    "spec": {"kubeconfigSecretRef": {"name": "west-kubeconfig"}, "allowedNamespaces": ["team"]},
+}
+TRANSFER: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "CheckpointTransfer",
+    "metadata": {"name": "digits-to-west-send"},
+    "spec": {"role": "Send", "mode": "Move", "source": {"storeRef": {"name": "runs"}, "run": "digits"}},
+}
+MIGRATION: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "Migration",
+    "metadata": {"name": "digits-to-west"},
+    "spec": {
+        "mode": "Cold",
+        "source": {"trainingJob": "digits"},
+        "target": {"cluster": "west"},
+        "resume": {"workers": 4},
+        "dryRun": True,
+    },
+}
+SERVER: Final[dict[str, Any]] = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "ModelServer",
+    "metadata": {"name": "digits"},
+    "spec": {"model": {"storeRef": {"name": "runs"}, "run": "digits"}, "replicas": 2},
+}
 STORE: Final[dict[str, Any]] = {
     "apiVersion": "sojourn.dev/v1alpha1",
     "kind": "CheckpointStore",
@@ -179,6 +223,44 @@ BROKEN_ATTEMPTS: Final = (
     Broken({"spec.stop": {"token": "now", "reason": "Whim"}}, "spec.stop.reason"),
     Broken({"spec.job": REMOVED}, "spec.job"),
 )
+BROKEN_OTHERS: Final = (
+    (CHECKPOINT, Broken({"metadata.name": "x" * 64}, "metadata.name", "at most 63 characters")),
+    (CHECKPOINT, Broken({"spec.manifest": "sha256:0"}, "spec.manifest")),
+    (CHECKPOINT, Broken({"spec.storeRef": {}}, "spec.storeRef", "exactly one of name and uri")),
+    (CHECKPOINT, Broken({"spec.deletionPolicy": "Keep"}, "spec.deletionPolicy")),
+    (CLUSTER, Broken({"spec.allowedNamespaces": []}, "spec.allowedNamespaces")),
+    (CLUSTER, Broken({"spec.allowedNamespaces": ["team-*"]}, "spec.allowedNamespaces[0]")),
+    (CLUSTER, Broken({"spec.kubeconfigSecretRef": REMOVED}, "spec.kubeconfigSecretRef")),
+    (TRANSFER, Broken({"spec.source.run": REMOVED}, "spec.source", "needs source.storeRef and source.run")),
+    (TRANSFER, Broken({"spec.source": REMOVED}, "spec.source", "needs source.storeRef and source.run")),
+    (TRANSFER, Broken({"spec.role": "Receive"}, "spec.target", "needs target.storeRef")),
+    (TRANSFER, Broken({"spec.what": "Export"}, "spec.what", "mode Move needs what Run")),
+    (TRANSFER, Broken({"spec.exposure": {"type": "Address"}}, "spec.exposure.address", "needs an address")),
+    (TRANSFER, Broken({"spec.bandwidthLimit": "fast"}, "spec.bandwidthLimit")),
+    (TRANSFER, Broken({"spec.peer": {"certificate": "secret"}}, "spec.peer.certificate")),
+    (MIGRATION, Broken({"spec.mode": REMOVED}, "spec.mode")),
+    (MIGRATION, Broken({"spec.mode": "Live"}, "spec.mode")),
+    (MIGRATION, Broken({"spec.source.checkpoint": "digits-1"}, "spec.source", "exactly one of trainingJob")),
+    (MIGRATION, Broken({"spec.source": {"checkpoint": "digits-1200-5f0c9"}}, "spec.source", "mode Cold hands over")),
+    (
+        MIGRATION,
+        Broken(
+            {"spec.mode": "Copy", "spec.source": {"export": {"storeRef": {"name": "runs"}, "run": "digits"}}},
+            "spec.resume",
+            "a model cannot be resumed",
+        ),
+    ),
+    (MIGRATION, Broken({"spec.takeover": {}}, "spec.takeover.reason")),
+    (MIGRATION, Broken({"spec.mapping": {"nodeSelectors": {"a=b": "c"}}}, "spec.mapping.nodeSelectors.a=b")),
+    (SERVER, Broken({"spec.replicas": -1}, "spec.replicas")),
+    (SERVER, Broken({"spec.runtime": "other"}, "spec.runtime")),
+    (SERVER, Broken({"spec.exposure": {}}, "spec.exposure", "exactly one of ingress and httpRoute")),
+    (SERVER, Broken({"spec.exposure": {"ingress": {"host": "Models"}}}, "spec.exposure.ingress.host")),
+    (
+        SERVER,
+        Broken({"spec.model.version": 1, "spec.model.checkpoint": "best"}, "spec.model", "exclude each other"),
+    ),
+)
 
 # What an update of a TrainingJob may change, and what it may not: (changes, field of the complaint or "").
 JOB_UPDATES: Final = (
@@ -220,4 +302,27 @@ ATTEMPT_UPDATES: Final = (
     ({"spec.number": 2}, "spec.number"),
     ({"spec.runId": "0f3b"}, "spec.runId"),
     ({"spec.store": {"uri": "s3://bucket"}}, "spec.store"),
+)
+
+OTHER_UPDATES: Final = (
+    (CHECKPOINT, {"spec.deletionPolicy": "Delete"}, ""),
+    (CHECKPOINT, {"spec.step": 1300}, "spec.step"),
+    (CHECKPOINT, {"spec.run.prefix": "other"}, "spec.run"),
+    (CHECKPOINT, {"spec.jobName": REMOVED}, "spec.jobName"),
+    (CLUSTER, {"spec.allowedNamespaces": ["*"]}, ""),
+    (TRANSFER, {"spec.peer": {"address": "198.51.100.7", "port": 30443}}, ""),
+    (TRANSFER, {"spec.fence": {"migrationId": "m", "recipient": {"runId": "r"}}}, ""),
+    (TRANSFER, {"spec.round": 2}, ""),
+    (TRANSFER, {"spec.mode": "Copy"}, "spec.mode"),
+    (TRANSFER, {"spec.source.run": "other"}, "spec.source"),
+    (TRANSFER, {"spec.relay": {"storeRef": {"uri": "s3://relay"}}}, "spec.relay"),
+    (MIGRATION, {"spec.dryRun": False}, ""),
+    (MIGRATION, {"spec.takeover": {"reason": "lost"}}, ""),
+    (MIGRATION, {"spec.mapping": {"queues": {"a": "b"}}}, ""),
+    (MIGRATION, {"spec.mode": "Copy"}, "spec.mode"),
+    (MIGRATION, {"spec.source.trainingJob": "other"}, "spec.source"),
+    (MIGRATION, {"spec.target": {"namespace": "other"}}, "spec.target"),
+    (MIGRATION, {"spec.target": REMOVED}, "spec.target"),
+    (SERVER, {"spec.model.version": 3}, ""),
+    (SERVER, {"spec.rollback": {"toVersion": 2}}, ""),
 )

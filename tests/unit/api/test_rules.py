@@ -7,27 +7,38 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.api_server import judge
+from helpers.api_server import defaulted, judge
 from helpers.manifests import (
     ATTEMPT,
     ATTEMPT_UPDATES,
     BROKEN_ATTEMPTS,
     BROKEN_JOBS,
+    BROKEN_OTHERS,
     BROKEN_STORES,
+    CHECKPOINT,
+    CLUSTER,
     JOB,
     JOB_UPDATES,
+    MIGRATION,
+    OTHER_UPDATES,
+    REMOVED,
+    SERVER,
     STORE,
+    TRANSFER,
     Broken,
     changed,
 )
-from sojourn.api import CheckpointStore, InvalidManifest, TrainingJob, parse, spec_digest
+from sojourn.api import InvalidManifest, TrainingJob, parse, spec_digest
 from sojourn.api.crds import KINDS, definition
+from sojourn.api.load import KINDS as KINDS_BY_NAME
 
 CRDS = {kind.name: definition(kind) for kind in KINDS}
+EVERY_KIND = (JOB, ATTEMPT, STORE, CHECKPOINT, CLUSTER, TRANSFER, MIGRATION, SERVER)
 BROKEN = [
     *((JOB, broken) for broken in BROKEN_JOBS),
     *((STORE, broken) for broken in BROKEN_STORES),
     *((ATTEMPT, broken) for broken in BROKEN_ATTEMPTS),
+    *BROKEN_OTHERS,
 ]
 VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (JOB, {}),
@@ -80,6 +91,23 @@ VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
             }
         },
     ),
+    (CHECKPOINT, {}),
+    (CHECKPOINT, {"status": {"best": True, "quality": "loss=0.25", "size": "1.2GiB"}}),
+    (CLUSTER, {}),
+    (CLUSTER, {"spec.allowedNamespaces": ["*"], "status": {"crdVersions": {"trainingjobs": "0.1.0"}}}),
+    (TRANSFER, {}),
+    (TRANSFER, {"spec": {"role": "Receive", "target": {"storeRef": {"uri": "pvc://runs"}}, "bandwidthLimit": "25M"}}),
+    (TRANSFER, {"spec.exposure": {"type": "Address", "address": "198.51.100.7"}, "spec.resources": {"cpu": "500m"}}),
+    (TRANSFER, {"status": {"phase": "Running", "run": {"runId": "a"}, "progress": {"done": 1, "unit": "bytes"}}}),
+    (MIGRATION, {}),
+    (MIGRATION, {"spec.source": {"run": {"storeRef": {"name": "old"}, "name": "digits"}}}),
+    (MIGRATION, {"spec.mapping": {"nodeSelectors": {"zone=a": "zone=b", "gpu=yes": ""}, "secrets": {"a": "b"}}}),
+    (MIGRATION, {"spec.resume": REMOVED, "spec.serve": {"replicas": 2, "resources": {"cpu": 1}}}),
+    (MIGRATION, {"status": {"plan": {"bytes": 3, "steps": [{"do": "this"}]}, "seconds": {"Transfer": 1.5}}}),
+    (SERVER, {}),
+    (SERVER, {"spec.exposure": {"ingress": {"host": "models.example.com", "tlsSecretName": "tls"}}}),
+    (SERVER, {"spec.exposure": {"httpRoute": {"gateway": {"name": "public"}, "hostnames": ["*.example.com"]}}}),
+    (SERVER, {"status": {"versions": [{"version": 3, "state": "Active"}], "selector": "a=b"}}),
     (STORE, {}),
     (STORE, {"spec": {"uri": "file:///runs"}}),
     (STORE, {"spec": {"pvc": {"claimName": "runs", "path": "a/..b"}}}),
@@ -122,6 +150,14 @@ def test_an_attempt_stays_what_it_was_made_for(changes: dict[str, Any], field: s
     assert [complaint.split(":")[0] for complaint in complaints] == ([field] if field else []), complaints
 
 
+@pytest.mark.parametrize(("manifest", "changes", "field"), OTHER_UPDATES, ids=str)
+def test_an_update_may_change_what_is_not_settled(
+    manifest: dict[str, Any], changes: dict[str, Any], field: str
+) -> None:
+    complaints = judge(CRDS[manifest["kind"]], changed(manifest, changes), manifest)
+    assert [complaint.split(":")[0] for complaint in complaints] == ([field] if field else []), complaints
+
+
 @pytest.mark.parametrize(("changes", "field"), JOB_UPDATES, ids=str)
 def test_the_digest_changes_with_what_defines_the_run(changes: dict[str, Any], field: str) -> None:
     before, after = TrainingJob.from_manifest(JOB), TrainingJob.from_manifest(changed(JOB, changes))
@@ -144,10 +180,13 @@ def test_a_store_keeps_its_place() -> None:
     assert judge(CRDS["CheckpointStore"], changed(STORE, {"spec.region": "eu"}), STORE) == []
 
 
-@pytest.mark.parametrize(("manifest", "model"), [(JOB, TrainingJob), (STORE, CheckpointStore)])
-def test_defaults_are_those_of_the_crd(manifest: dict[str, Any], model: type[TrainingJob | CheckpointStore]) -> None:
-    from helpers.api_server import defaulted
-
+@pytest.mark.parametrize("manifest", EVERY_KIND, ids=lambda manifest: manifest["kind"])
+def test_defaults_are_those_of_the_crd(manifest: dict[str, Any]) -> None:
+    model = KINDS_BY_NAME[manifest["kind"]]
     schema = CRDS[model.__name__]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     by_server = model.from_manifest(defaulted(schema, manifest))
     assert by_server == model.from_manifest(manifest)
+
+
+def test_every_kind_is_tried() -> None:
+    assert {manifest["kind"] for manifest in EVERY_KIND} == set(KINDS_BY_NAME) == set(CRDS)
