@@ -13,7 +13,7 @@ import yaml
 
 from sojourn.api.crds import KINDS, definition
 from sojourn.api.meta import GROUP, VERSION
-from sojourn.api.reference import page
+from sojourn.api.reference import pages
 from sojourn.api.schema import editor
 
 _HEADER: Final = "# Generated from core/sojourn/api by `make manifests`; edits are lost.\n"
@@ -27,7 +27,8 @@ def generated(root: Path) -> dict[Path, str]:
         files[root / "manifests/schema" / _schema_name(kind.name)] = _json(editor(kind.model))
     files[root / "manifests/schema/manifest.json"] = _json(_any_kind())
     example = root / "manifests/examples/digits-mlp.yaml"
-    files[root / "docs/reference/manifest.md"] = page(example.read_text(encoding="utf-8"))
+    for name, text in pages(example.read_text(encoding="utf-8")).items():
+        files[root / "docs/reference" / name] = text
     return files
 
 

@@ -11,7 +11,6 @@ from sojourn.api.base import Model, Rule, exactly_one
 from sojourn.api.meta import API_VERSION, ApiVersion, ObjectMeta, Time
 from sojourn.api.pods import Image, ImagePullPolicy, PodTemplate, StringMap
 from sojourn.api.policy import THE_RUN, StoreReference
-from sojourn.api.progress import Pipeline
 from sojourn.api.resources import Resources
 from sojourn.api.status import Conditions, Observed
 
@@ -58,9 +57,6 @@ class IngressExposure(Model):
     """An Ingress that leads to the server."""
 
     host: HostName = Field(examples=["models.example.com"], description="Host name that it answers to.")
-    path: str = Field(
-        default="/", pattern=patterns.URL_PATH.regex, max_length=1024, description="Prefix of the paths it answers to."
-    )
     class_name: str | None = Field(
         default=None,
         pattern=patterns.OBJECT_NAME.regex,
@@ -100,9 +96,7 @@ class HttpRouteExposure(Model):
     hostnames: tuple[HostName, ...] = Field(
         default=(), strict=False, max_length=16, description="Host names that it answers to; none: the Gateway's."
     )
-    path: str = Field(
-        default="/", pattern=patterns.URL_PATH.regex, max_length=1024, description="Prefix of the paths it answers to."
-    )
+    tls: bool = Field(default=False, description="The Gateway's listener terminates TLS: the address is https.")
 
 
 class ServerExposure(Model):
@@ -162,20 +156,40 @@ class ModelServerSpec(ServerTemplate):
 
 
 class ServedVersion(Model):
-    """A version that is or was served."""
+    """A version that is or was served, by pods as they were described then."""
 
+    revision: str = Field(
+        examples=["v3-1a2b3c4d"], max_length=40, description="Names the version together with its pods' description."
+    )
     version: int = Field(examples=[3], ge=0, description="Version of the export.")
     run: str | None = Field(default=None, max_length=1024, description="Folder of its run in the store.")
     step: int | None = Field(default=None, ge=0, description="Step whose weights it holds.")
     manifest: str | None = Field(default=None, max_length=71, description="Digest of the export's manifest.")
-    state: str | None = Field(
-        default=None, max_length=32, description="What it is, such as Active, Target, Retired or Failed."
-    )
+    state: str | None = Field(default=None, max_length=32, description="What it is: Active, Target, Standby or Failed.")
     replicas: int | None = Field(default=None, ge=0, description="Pods of it.")
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods of it that are ready.")
     reason: str | None = Field(default=None, max_length=128, description="Why it failed, as one CamelCase word.")
     message: str | None = Field(default=None, max_length=4096, description="Why it failed, for people.")
     time: Time | None = Field(default=None, description="When it became what it is.")
+
+
+class ResolvedModel(Model):
+    """The export that spec.model was found to mean."""
+
+    request: str = Field(examples=["1a2b3c4d5e"], max_length=64, description="Names what was looked up.")
+    version: int = Field(examples=[3], ge=0, description="Version of the export.")
+    run: str = Field(
+        examples=["team-a/digits-6f1d6c1e-52d7-4f0e-9c38-8a9f3c5d7b11"],
+        max_length=1024,
+        description="Folder of its run in the store.",
+    )
+    step: int | None = Field(default=None, ge=0, description="Step whose weights it holds.")
+    manifest: str = Field(
+        examples=["blake3:" + 64 * "0"],
+        pattern=patterns.DIGEST.regex,
+        max_length=71,
+        description="Digest of the export's manifest, which names those of all files.",
+    )
 
 
 class ModelServerStatus(Observed):
@@ -192,10 +206,10 @@ class ModelServerStatus(Observed):
     ready_replicas: int | None = Field(default=None, ge=0, description="Pods that answer.")
     selector: str | None = Field(default=None, max_length=4096, description="Labels of the pods, for autoscalers.")
     url: str | None = Field(default=None, max_length=1024, description="Address of the server.")
+    resolved: ResolvedModel | None = Field(default=None, description="What spec.model was found to mean.")
     versions: tuple[ServedVersion, ...] = Field(
         default=(), strict=False, max_length=20, description="Versions that are or were served, newest first."
     )
-    pipeline: Pipeline = Field(default=(), description="Stages of the update under way.")
 
 
 class ModelServer(Model):

@@ -20,7 +20,7 @@ class StoreReference(Union):
         default=None,
         pattern=patterns.JOB_NAME.regex,
         max_length=40,
-        description="Name of a CheckpointStore in the job's namespace, or in a file given along with the job's.",
+        description="Name of a CheckpointStore of the same namespace; for `sojourn run`, in a file given along.",
     )
     uri: str | None = Field(
         default=None,

@@ -1,4 +1,7 @@
-"""The manifest reference of the documentation, generated from the models' descriptions, defaults and rules."""
+"""The manifest reference of the documentation, generated from the models' descriptions, defaults and rules.
+
+One page says what holds for all kinds, and each kind has a page of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, Final
 
 from sojourn.api import advice
 from sojourn.api.base import Model
-from sojourn.api.crds import KINDS
+from sojourn.api.crds import KINDS, Kind
 from sojourn.api.digest import DEFINING
 from sojourn.api.meta import API_VERSION, SET_BY_SERVER
 from sojourn.api.patterns import MEANINGS
@@ -18,8 +21,8 @@ from sojourn.api.schema import without_empty
 from sojourn.api.training_job import TrainingJob
 from sojourn.api.yaml_tree import Path
 
+_GENERATED: Final = "<!-- Generated from core/sojourn/api by `make manifests`; edits are lost. -->\n"
 _INTRODUCTION: Final = """\
-<!-- Generated from core/sojourn/api by `make manifests`; edits are lost. -->
 # Manifest reference
 
 Every field of the resources of `{version}`. The same file is read by `sojourn run` on one machine and by
@@ -31,11 +34,17 @@ Editors that use yaml-language-server complete and check a manifest that begins 
 # yaml-language-server: $schema=manifests/schema/manifest.json
 ```
 
+## Kinds
+
+{kinds}
+Fields that only a cluster can act on (`podTemplate`, `image`, `engine` and the like) are ignored by `sojourn run`.
+
 ## What defines a run
 
 Running a manifest again resumes the run of that name, if the *spec digest* is the same. It covers what influences the
-numbers that are computed, after defaults are filled in; those fields are marked **fixed** below. On a cluster the API
-server refuses to change them. To change them, start a new run: give it another name, or `sojourn run --new`.
+numbers that are computed, after defaults are filled in; those fields are marked **fixed** on
+the page of the [TrainingJob](trainingjob.md). On a cluster the API server refuses to change them. To change them, start
+a new run: give it another name, or `sojourn run --new`.
 
 Everything else may change between two attempts of a run:
 
@@ -60,13 +69,30 @@ class _Section:
     model: type[Model]
 
 
-def page(example: str) -> str:
-    """The reference as Markdown; `example` is the manifest it opens with."""
-    parts = [_INTRODUCTION.format(version=API_VERSION, example=example)]
-    for kind in KINDS:
-        parts.append(f"\n## {kind.name}\n\n{kind.model.__doc__}\n\n`kubectl get {kind.short_name}` lists them.\n")
-        for part in ("metadata", "spec", "status"):
-            parts += [_section(kind.model, section) for section in _sections(kind.model, (part,))]
+def pages(example: str) -> dict[str, str]:
+    """File name -> Markdown; `example` is the manifest that the first page shows."""
+    rows = ["| Kind | Short name | What it is |", "| --- | --- | --- |"]
+    rows += [f"| [{kind.name}]({_file(kind)}) | `{kind.short_name}` | {kind.model.__doc__} |" for kind in KINDS]
+    kinds = "\n".join(rows) + "\n"
+    first = _GENERATED + _INTRODUCTION.format(version=API_VERSION, example=example, kinds=kinds)
+    return {"manifest.md": first, **{_file(kind): _page(kind) for kind in KINDS}}
+
+
+def _file(kind: Kind) -> str:
+    return f"{kind.name.lower()}.md"
+
+
+def _page(kind: Kind) -> str:
+    scope = "It belongs to a namespace." if kind.namespaced else "It belongs to the whole cluster."
+    shown = ", ".join(column.name for column in kind.columns if not column.priority)
+    wide = ", ".join(column.name for column in kind.columns if column.priority)
+    parts = [
+        f"{_GENERATED}# {kind.name}\n\n{kind.model.__doc__}\n\n{scope} `kubectl get {kind.short_name}` lists them "
+        f"with the columns {shown}; `-o wide` adds {wide}. The [manifest reference](manifest.md) says what holds for "
+        "every kind.\n"
+    ]
+    for part in ("metadata", "spec", "status"):
+        parts += [_section(kind.model, section) for section in _sections(kind.model, (part,))]
     return "".join(parts)
 
 
@@ -97,7 +123,7 @@ def _section(root: type[Model], section: _Section) -> str:
         rows.append([*cells, _cell(info.description or "")])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     rules = "".join(f"- {_cell(rule.message)}\n" for rule in section.model.rules if not rule.transition)
-    return f"\n### {root.__name__} {field_path(section.path)}\n\n{section.model.__doc__}\n\n{table}\n" + (
+    return f"\n## {root.__name__} {field_path(section.path)}\n\n{section.model.__doc__}\n\n{table}\n" + (
         f"\n{rules}" if rules else ""
     )
 
