@@ -75,7 +75,6 @@ HOST_NAME: Final = Pattern(
 )
 ALLOWED_NAMESPACE: Final = Pattern(r"^([*]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$", "a namespace, or * for every one")
 LABEL_TERM: Final = Pattern(r"^$|^[-A-Za-z0-9_./]{1,317}=[-A-Za-z0-9_.]{0,63}$", "KEY=VALUE, or nothing")
-URL_PATH: Final = Pattern(r"^/[^ ]*$", "a path that begins with /")
 CERTIFICATE: Final = Pattern(r"^-----BEGIN CERTIFICATE-----", "a certificate in PEM form")
 CPU: Final = Pattern(r"^([0-9]+([.][0-9]{1,3})?|[0-9]+m)$", 'an amount of CPU, such as 2, 500m or "0.5"')
 MEMORY: Final = Pattern(
