@@ -107,7 +107,10 @@ VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (SERVER, {}),
     (SERVER, {"spec.exposure": {"ingress": {"host": "models.example.com", "tlsSecretName": "tls"}}}),
     (SERVER, {"spec.exposure": {"httpRoute": {"gateway": {"name": "public"}, "hostnames": ["*.example.com"]}}}),
-    (SERVER, {"status": {"versions": [{"revision": "v3-1a2b3c4d", "version": 3, "state": "Active"}], "selector": "a=b"}}),
+    (
+        SERVER,
+        {"status": {"versions": [{"revision": "v3-1a2b3c4d", "version": 3, "state": "Active"}], "selector": "a=b"}},
+    ),
     (STORE, {}),
     (STORE, {"spec": {"uri": "file:///runs"}}),
     (STORE, {"spec": {"pvc": {"claimName": "runs", "path": "a/..b"}}}),
