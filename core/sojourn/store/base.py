@@ -23,6 +23,10 @@ class KeyMissing(NotFound):
     """No object has this key."""
 
 
+class StoreFull(StoreError):
+    """There is no room for what was to be written."""
+
+
 class NoExclusiveCreate(StoreError):
     """The store cannot promise one winner per key, so it must not hold runs."""
 

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from sojourn.errors import SojournError, StoreError
-from sojourn.store.base import KeyMissing
+from sojourn.store.base import KeyMissing, StoreFull
 
 _NO_LINK = (
     "The file system refuses it. FAT, SMB and most FUSE mounts of object stores have no link(2) and cannot hold runs: "
@@ -35,4 +35,5 @@ def store_error(error: OSError, path: Path, verb: str) -> SojournError:
     if verb == "read" and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
         return KeyMissing(f"{path} does not exist")
     reason = error.strerror or str(error)
-    return StoreError(f"cannot {verb} {path}: {reason}", hint=_HINTS.get(error.errno or 0, ""))
+    kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    return kind(f"cannot {verb} {path}: {reason}", hint=_HINTS.get(error.errno or 0, ""))

@@ -18,8 +18,8 @@ from sojourn.runlog.env import Env
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.runs import create_run, run_prefix
 from sojourn.store.base import Store
-from sojourn.transfer.fetch import NOBODY, CopyReport, OnProgress, Reader, Watchers, execute, silent
-from sojourn.transfer.offer import Offer, make_offer
+from sojourn.transfer.fetch import CopyReport, OnProgress, Watchers, execute, silent
+from sojourn.transfer.offer import make_offer
 from sojourn.transfer.plan import (
     Carry,
     Child,
@@ -135,17 +135,9 @@ def bring(source: RunLog, target: Store, prefix: str, carry: Carry, on_progress:
     if adopt:
         verify_in_place(source, carry)
     streams = min(_STREAMS, max(source.store.concurrency, target.concurrency))
-    offer = make_offer(source, carry, data=not adopt)
-    return receive(offer, source.store, target, prefix, Watchers(on_progress), streams)
-
-
-def receive(
-    offer: Offer, source: Reader, target: Store, prefix: str, watchers: Watchers = NOBODY, streams: int = _STREAMS
-) -> CopyReport:
-    """Make everything that is offered complete and verified below `prefix` in the target; raises as `bring`."""
-    folders = offer.folder_copies(prefix)
+    folders = make_offer(source, carry).folder_copies(prefix, adopt=adopt)
     plan = plan_files(folders, {info.key: info.size for info in target.list(prefix)})
-    return execute(source, target, plan, manifests(folders), watchers, streams)
+    return execute(source.store, target, plan, manifests(folders), Watchers(on_progress), streams)
 
 
 def verify_in_place(source: RunLog, carry: Carry) -> None:

@@ -17,8 +17,8 @@ from typing import Protocol, TypeVar
 from blake3 import blake3
 
 from sojourn.checkpoint.files import read_verified
-from sojourn.errors import CorruptData, StoreError
-from sojourn.store.base import Partial, PartialStore, Store
+from sojourn.errors import CorruptData
+from sojourn.store.base import Buffer, Partial, PartialStore, Store, StoreFull
 from sojourn.transfer.pieces import Piece, pieces
 from sojourn.transfer.plan import FileCopy, TransferPlan
 
@@ -34,7 +34,7 @@ _MANY = 64
 class Reader(Protocol):
     """Gives the source's bytes: its store itself, or the other end of a connection."""
 
-    def read(self, key: str, offset: int, length: int) -> bytes:
+    def read(self, key: str, offset: int, length: int) -> Buffer:
         """Bytes of the file at `key` in the source's store; fewer where it ends early."""
         ...
 
@@ -207,7 +207,7 @@ class _Crew:
         """Whether an interrupted transfer brought this piece."""
         return piece.holds(partial.read(piece.offset, piece.length))
 
-    def _fetch(self, item: FileCopy, piece: Piece) -> bytes:
+    def _fetch(self, item: FileCopy, piece: Piece) -> Buffer:
         key = f"{item.source}/{item.file.name}"
         for _ in range(_TRIES):
             data = self._source.read(key, piece.offset, piece.length)
@@ -247,7 +247,7 @@ def _read_back(target: Store, item: FileCopy, meter: _Meter) -> None:
 def _check_room(target: Store, needed: int) -> None:
     free = target.free_bytes()
     if free is not None and free < needed:
-        raise StoreError(
+        raise StoreFull(
             f"{target.uri} has {free:,} bytes free, and {needed:,} are to be copied",
             hint="Make room there; what was copied already is kept for the next try.",
         )

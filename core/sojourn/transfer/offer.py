@@ -62,29 +62,30 @@ class Offer:
         except (ValueError, AttributeError) as error:
             raise CorruptData(f"what the source offers is not readable: {error}") from error
 
-    def folder_copies(self, prefix: str) -> list[FolderCopy]:
-        """What is to be copied below `prefix` in the target. Raises CorruptData where a manifest is not the run's."""
+    def folder_copies(self, prefix: str, *, adopt: bool = False) -> list[FolderCopy]:
+        """What is to be copied below `prefix` in the target; with `adopt` without the checkpoints, which stay.
+
+        Raises:
+            CorruptData: a manifest is not the one that the run's log names.
+        """
+        stay = {commit.checkpoint for commit in self.carry.commits} if adopt else set()
         expected = {commit.checkpoint: commit.manifest for commit in self.carry.commits}
         expected |= {export.key: export.manifest for export in self.carry.exports}
         return [
             FolderCopy(_file_set(folder, expected.get(folder.target, "")), f"{prefix}/{folder.target}")
             for folder in self.folders
+            if folder.target not in stay
         ]
 
 
-def make_offer(log: RunLog, carry: Carry, *, store: str = "", store_id: str = "", data: bool = True) -> Offer:
-    """The offer of `carry` from the run as it was last read.
-
-    Args:
-        store: the source store's address for people; its own URI by default.
-        data: list the checkpoints' files too; without, they stay where they are.
+def make_offer(log: RunLog, carry: Carry, *, store: str = "", store_id: str = "") -> Offer:
+    """The offer of `carry` from the run as it was last read; `store` is its store's address for people.
 
     Raises:
         CorruptData: a manifest of the run is damaged.
     """
     folders = [
-        _listed(log, commit.location(log.prefix), commit.checkpoint, commit.manifest)
-        for commit in (carry.commits if data else ())
+        _listed(log, commit.location(log.prefix), commit.checkpoint, commit.manifest) for commit in carry.commits
     ]
     folders += [_listed(log, f"{log.prefix}/{export.key}", export.key, export.manifest) for export in carry.exports]
     jobs = f"{log.prefix}/job"

@@ -135,6 +135,30 @@ def copy_id(origin: Origin, target: str, name: str, namespace: str) -> str:
     return str(uuid.uuid5(_CHILD_IDS, "\n".join([origin.state.run_id, newest, target, namespace, name])))
 
 
+def child_id(origin: Origin, carry: Carry, target: str, child: Child, *, moves: bool) -> str:
+    """Id of the run that a transfer begins; asked again, the same transfer begins the same run.
+
+    Args:
+        target: what tells the target's store from others.
+        child: its name and namespace; its `run_id` tells one of several tries.
+        moves: the run itself goes there, whatever it has by then; else a copy of just these checkpoints and exports.
+    """
+    brought = [commit.manifest for commit in carry.commits] + [export.manifest for export in carry.exports]
+    what = ["move"] if moves else ["copy", *brought]
+    parts = [origin.state.run_id, target, child.namespace, child.name, child.run_id, *what]
+    return str(uuid.uuid5(_CHILD_IDS, "\n".join(parts)))
+
+
+def carry_checkpoint(commit: Commit) -> Carry:
+    """Just one checkpoint."""
+    return Carry((commit,), ())
+
+
+def carry_export(export: ExportInfo) -> Carry:
+    """Just one export, without any checkpoint to go on from."""
+    return Carry((), (_plain_export(export),))
+
+
 def created_entry(origin: Origin, carry: Carry, child: Child, *, adopt: bool) -> Created:
     """Entry 0 of the child run.
 
@@ -143,7 +167,7 @@ def created_entry(origin: Origin, carry: Carry, child: Child, *, adopt: bool) ->
     """
     state = origin.state
     place = [_plain_commit(commit, (commit.run or origin.prefix) if adopt else "") for commit in carry.commits]
-    latest = state.latest
+    latest = carry.commits[-1] if carry.commits else None
     parent = Parent(
         store=origin.store,
         run=origin.prefix,

@@ -1,0 +1,199 @@
+"""The target's end of a connection: it asks for the offer and for pieces of files, over several connections at once.
+
+What was asked on a connection that broke is asked again on another, so cuts and replaced peers cost only time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import quote
+
+from sojourn.errors import CorruptData
+from sojourn.runlog.records import Recipient
+from sojourn.store.base import Buffer
+from sojourn.transfer.errors import Interrupted, LinkFailed, PeerFailed
+from sojourn.transfer.link import Directory, dial
+from sojourn.transfer.offer import Offer
+from sojourn.transfer.send import DONE, FILES, OFFER
+from sojourn.transfer.throttle import Throttle
+from sojourn.transfer.tls import Identity
+
+_READ_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
+_BUSY = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Connections(Protocol):
+    """Where connections to the source come from."""
+
+    def take(self) -> ssl.SSLSocket:
+        """A new one. Raises OSError if there is none for the moment."""
+        ...
+
+
+class Dialled:
+    """The target dials the source."""
+
+    def __init__(self, me: Identity, directory: Directory) -> None:
+        self._me, self._directory = me, directory
+
+    def take(self) -> ssl.SSLSocket:
+        """See Connections."""
+        peer = self._directory.peer
+        if peer is None or not peer.host:
+            raise OSError("the source's address is not known yet")
+        return dial(self._me, peer)
+
+
+class Accepted:
+    """The source dials the target: give `put` to a Listener."""
+
+    def __init__(self, most: int, wait: float = 2.0) -> None:
+        self._waiting: queue.Queue[ssl.SSLSocket] = queue.Queue(most)
+        self._wait = wait
+
+    def put(self, connection: ssl.SSLSocket) -> bool:
+        """Keep a connection until it is needed; False if there are enough."""
+        try:
+            self._waiting.put_nowait(connection)
+        except queue.Full:
+            return False
+        return True
+
+    def take(self) -> ssl.SSLSocket:
+        """See Connections."""
+        try:
+            return self._waiting.get(timeout=self._wait)
+        except queue.Empty:
+            raise OSError("the source has not connected") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a source that cannot be reached is waited for, in seconds, and by which clock."""
+
+    seconds: float = _PATIENCE_SECONDS
+    pause: float = _PAUSE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+
+
+class RemoteSource:
+    """Reads what the source offers. Threads may share it; each request has a connection to itself.
+
+    Args:
+        ended: when set, requests raise Interrupted.
+
+    Every method raises LinkFailed when the source was not reached for a while, PeerFailed when it answers that it
+    cannot, and Interrupted.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        ended: threading.Event,
+        throttle: Throttle | None = None,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._connections, self._ended = connections, ended
+        self._throttle, self._patience = throttle or Throttle(), patience
+        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
+        self._heard = patience.clock()
+
+    def offer(self) -> Offer:
+        """What the source has to give now. Raises CorruptData if that is not readable."""
+        self._heard = self._patience.clock()
+        return Offer.from_bytes(bytes(self._ask("GET", OFFER)))
+
+    def read(self, key: str, offset: int, length: int) -> Buffer:
+        """Bytes of an offered file; fewer where it ends early."""
+        return self._ask("GET", FILES + quote(key), {"Range": f"bytes={offset}-{offset + length - 1}"})
+
+    def done(self, child: Recipient) -> None:
+        """Tell the source that nothing more is needed of it."""
+        body = json.dumps({"runId": child.run_id, "run": child.run, "store": child.store}).encode()
+        self._ask("POST", DONE, body=body)
+
+    def close(self) -> None:
+        """Close connections that wait for requests."""
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Buffer:
+        while True:
+            if self._ended.is_set():
+                raise Interrupted("the transfer was asked to stop")
+            try:
+                status, answer = self._exchange(method, path, headers or {}, body)
+            except (OSError, http.client.HTTPException) as error:
+                self._wait(error)
+                continue
+            self._heard = self._patience.clock()
+            if status < 300:
+                return answer
+            self._refuse(path, status, answer)
+
+    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> tuple[int, Buffer]:
+        connection = self._connection()
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            answer = self._body(response)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.put(connection)
+        return response.status, answer
+
+    def _body(self, response: http.client.HTTPResponse) -> Buffer:
+        size = int(response.headers.get("Content-Length", "0"))
+        answer = bytearray(size)
+        view = memoryview(answer)
+        while view:
+            count = response.readinto(view[: self._throttle.slice_bytes])
+            if not count:
+                raise http.client.IncompleteRead(bytes(0), len(view))
+            view = view[count:]
+            self._throttle.take(count)
+            self._heard = self._patience.clock()
+        response.read()
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            taken = self._connections.take()
+            taken.settimeout(_READ_SECONDS)
+            connection = http.client.HTTPConnection("source")
+            connection.sock = taken
+            connection.auto_open = 0
+            return connection
+
+    def _wait(self, error: Exception) -> None:
+        if self._patience.clock() - self._heard > self._patience.seconds:
+            raise LinkFailed(
+                f"the source was not reached for {self._patience.seconds:.0f} s: {error or type(error).__name__}",
+                hint="Look at the other side's mover, its service and the network between; the transfer goes on "
+                "where it stopped.",
+            ) from error
+        self._ended.wait(self._patience.pause)
+
+    def _refuse(self, path: str, status: int, answer: Buffer) -> None:
+        try:
+            said = json.loads(bytes(answer))
+            message, hint = str(said["message"]), str(said.get("hint", ""))
+        except (ValueError, LookupError, TypeError):
+            message, hint = f"HTTP status {status} for {path}", ""
+        if status == HTTPStatus.CONFLICT:
+            raise CorruptData(f"the source cannot give this run: {message}", hint=hint)
+        raise PeerFailed(f"the source's mover says: {message}", hint=hint)
