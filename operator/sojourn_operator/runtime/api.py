@@ -169,7 +169,7 @@ class ApiServer:
         except Missing:
             return
         except Conflict as error:
-            if not (uid and "Precondition failed" in error.message):
+            if not (uid and "UID in the precondition" in error.message):
                 raise
 
     def version(self) -> str:

@@ -59,10 +59,10 @@ class Indexer:
                 self._unindex(key, old)
         return old
 
-    def keys(self) -> set[Key]:
-        """The keys of all objects held."""
+    def keys(self, namespace: str = "") -> set[Key]:
+        """The keys of all objects held, or of those of one namespace."""
         with self._lock:
-            return set(self._objects)
+            return set(self._namespaces.get(namespace, ()) if namespace else self._objects)
 
     def _unindex(self, key: Key, obj: Object) -> None:
         _discard(self._namespaces, key.namespace, key)

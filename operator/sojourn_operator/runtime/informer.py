@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event
 
 from sojourn_operator.runtime.clock import Clock
@@ -17,35 +18,34 @@ _LOOK_AGAIN_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which objects to watch. That an `optional` kind is not installed counts as that there are none of it."""
+
+    resource: Resource
+    namespace: str = ""
+    labels: str = ""
+    optional: bool = False
+
+
 class Informer:
-    """One per cluster and kind, shared by all controllers that watch it.
+    """One per cluster, kind and namespace, shared by all controllers that watch it.
 
     Listeners get every object that was added, changed or deleted, and all of them again at each resync: they only
     name keys, so an object too many costs nothing and a missed one is made good.
 
     Args:
-        optional: that the kind is not installed counts as that there are none; it is looked for again.
+        cache: where to keep the objects; informers of several namespaces may share one.
     """
 
     def __init__(
-        self,
-        port: ClusterPort,
-        resource: Resource,
-        clock: Clock,
-        *,
-        namespace: str = "",
-        labels: str = "",
-        resync_seconds: float = 600.0,
-        optional: bool = False,
+        self, port: ClusterPort, scope: Scope, clock: Clock, cache: Indexer, resync_seconds: float = 600.0
     ) -> None:
-        self.resource = resource
-        self.cache = Indexer()
+        self.scope = scope
+        self.cache = cache
         self._port = port
         self._clock = clock
-        self._namespace = namespace
-        self._labels = labels
         self._resync_seconds = resync_seconds
-        self._optional = optional
         self._listeners: list[Listener] = []
         self._version: str | None = None
         self._resynced = clock.monotonic()
@@ -66,8 +66,9 @@ class Informer:
 
     def sync(self) -> None:
         """List, and tell what differs from the cache, also what was deleted meanwhile."""
-        page = self._port.list(self.resource, self._namespace, self._labels)
-        gone = self.cache.keys() - {key_of(obj) for obj in page.items}
+        scope = self.scope
+        page = self._port.list(scope.resource, scope.namespace, scope.labels)
+        gone = self.cache.keys(scope.namespace) - {key_of(obj) for obj in page.items}
         for obj in page.items:
             slimmed = slim(obj)
             old = self.cache.put(slimmed)
@@ -88,8 +89,9 @@ class Informer:
         if self._version is None:
             self.sync()
         assert self._version is not None
+        scope = self.scope
         try:
-            for change in self._port.watch(self.resource, self._version, self._namespace, self._labels):
+            for change in self._port.watch(scope.resource, self._version, scope.namespace, scope.labels):
                 if change.type == "DELETED":
                     self.cache.remove(key_of(change.object))
                     self._tell(slim(change.object))
@@ -118,7 +120,7 @@ class Informer:
                 self.follow()
                 failures = 0
             except ClusterError as error:
-                if self._optional and isinstance(error, Missing):
+                if self.scope.optional and isinstance(error, Missing):
                     self._synced.set()
                     stop.wait(_LOOK_AGAIN_SECONDS)
                     continue
@@ -130,7 +132,7 @@ class Informer:
                     "watch failed",
                     extra={
                         "cluster": self._port.name,
-                        "resource": self.resource.plural,
+                        "resource": self.scope.resource.plural,
                         "error": str(error),
                         "retry_seconds": round(wait, 1),
                     },

@@ -1,0 +1,67 @@
+"""A real API server for tests of the operator's runtime, and a namespace of each test's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from e2e.clusters.layout import EAST
+from helpers.port_contract import RESOURCES
+from sojourn_operator.resources import NAMESPACES
+from sojourn_operator.runtime.api import ApiServer, Limits, Observer
+from sojourn_operator.runtime.clock import SystemClock
+from sojourn_operator.runtime.connection import Connection, from_kubeconfig_file
+from sojourn_operator.runtime.port import ClusterError, ClusterPort
+
+Connect = Callable[..., ApiServer]
+
+
+@pytest.fixture(scope="session")
+def connection() -> Connection:
+    """The test cluster east, or the one that SOJOURN_E2E_EAST names."""
+    kubeconfig = Path(os.environ.get("SOJOURN_E2E_EAST") or EAST.kubeconfig)
+    if not kubeconfig.exists():
+        pytest.skip("no test cluster: make clusters-up")
+    return from_kubeconfig_file(str(kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def connect(connection: Connection) -> Connect:
+    """Makes ports: connect(limits=..., observe=..., connection=...)."""
+
+    def make(
+        limits: Limits | None = None, observe: Observer | None = None, connection: Connection = connection
+    ) -> ApiServer:
+        port = ApiServer(
+            connection, RESOURCES, SystemClock(), limits=limits or Limits(watch_seconds=5), observe=observe or _ignore
+        )
+        try:
+            port.version()
+        except ClusterError as error:
+            pytest.skip(f"the test cluster does not answer: {error.message}")
+        return port
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def port(connect: Connect) -> ApiServer:
+    """A port of the session's own."""
+    return connect()
+
+
+@pytest.fixture
+def namespace(port: ClusterPort) -> Iterator[str]:
+    """A fresh namespace."""
+    name = f"c-{uuid4().hex[:10]}"
+    port.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    port.delete(NAMESPACES, "", name)
+
+
+def _ignore(verb: str, plural: str, code: int, seconds: float) -> None:
+    pass
