@@ -130,12 +130,15 @@ image-operator image-trainer image-serving: image-%:
 
 CLUSTERS := PYTHONPATH=tests $(BIN)/python -m e2e.clusters
 
-.PHONY: clusters-up clusters-down clusters-status
+.PHONY: clusters-up clusters-down clusters-status clusters-build images
 clusters-up: setup-system setup ## as root, bring up two real Kubernetes clusters, east and west, for the tests
 clusters-down: setup ## remove them: no process, mount, link or control group stays
 clusters-status: setup ## say whether they run, and where their kubeconfigs are
-clusters-up clusters-down clusters-status: clusters-%:
+clusters-build: setup-system setup ## build their programs and images, as far as this machine can (minutes when nothing is cached)
+clusters-up clusters-down clusters-status clusters-build: clusters-%:
 	$(CLUSTERS) $*
+images: setup-system setup ## build the images whose inputs changed, push them to the clusters' registry, print their references
+	$(CLUSTERS) images
 
 .PHONY: clean
 clean: ## remove what these commands made, .venv included

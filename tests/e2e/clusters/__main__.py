@@ -1,24 +1,39 @@
-"""The command line behind `make clusters-up`, `clusters-down` and `clusters-status`."""
+"""The command line behind `make clusters-up`, `clusters-down`, `clusters-status`, `clusters-build` and `images`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
-from e2e.clusters import testbed
+from e2e.clusters import binaries, images, needs, testbed
 from e2e.clusters.commands import ClusterError
+
+HELP = {
+    "up": "bring both clusters up and print their kubeconfigs",
+    "down": "remove everything of both clusters but the caches",
+    "status": "say what runs; ends with 1 unless both clusters can run pods",
+    "build": "build the programs and the images, and start nothing; says so where this machine cannot",
+    "images": "build and push the images whose inputs changed, and print their references",
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.clusters", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="bring both clusters up and print their kubeconfigs")
-    verbs.add_parser("down", help="remove everything of both clusters but the caches")
-    verbs.add_parser("status", help="say what runs; ends with 1 unless both clusters can run pods")
+    parsers = {verb: verbs.add_parser(verb, help=text) for verb, text in HELP.items()}
+    parsers["images"].add_argument("targets", nargs="*", choices=[*images.TARGETS, []], help="all when none is named")
     arguments = parser.parse_args()
+    actions: dict[str, Callable[[], int]] = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "build": _build,
+        "images": lambda: _images(arguments.targets or images.TARGETS),
+    }
     try:
-        return {"up": _up, "down": _down, "status": _status}[arguments.verb]()
+        return actions[arguments.verb]()
     except ClusterError as error:
         print(f"clusters {arguments.verb}: {error}", file=sys.stderr)
         return 1
@@ -40,8 +55,25 @@ def _status() -> int:
     found = testbed.status()
     for one in found:
         state = "ready" if one.ready else "not ready" if one.processes else "down"
-        print(f"{one.site.name}: {state}" + (f"   KUBECONFIG={one.site.kubeconfig}" if one.ready else ""))
+        print(f"{one.site.name}: {state}" + (f"   KUBECONFIG={one.site.kubeconfig}" if one.api else ""))
     return 0 if all(one.ready for one in found) else 1
+
+
+def _build() -> int:
+    try:
+        needs.check()
+        binaries.build()
+        images.push_images()
+    except needs.Unavailable as error:
+        print(f"no test clusters here, and the tests that need them will skip: {error}", file=sys.stderr)
+    return 0
+
+
+def _images(targets: list[str]) -> int:
+    needs.check()
+    for reference in images.push_images(targets).values():
+        print(reference)
+    return 0
 
 
 if __name__ == "__main__":

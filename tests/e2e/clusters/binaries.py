@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from e2e.clusters.commands import run
+from e2e.clusters.commands import ClusterError, run
+from e2e.clusters.needs import Unavailable
 from e2e.clusters.layout import cache_folder
 
 SOURCES = Path(__file__).parent / "binaries"
@@ -84,6 +85,7 @@ def build() -> Binaries:
     """Build whatever the cache lacks: half a second warm, several minutes cold.
 
     Raises:
+        Unavailable: the modules cannot be fetched.
         ClusterError: a build failed.
     """
     places: dict[str, Path] = {}
@@ -110,6 +112,10 @@ def _go(module: GoModule) -> Path:
     )
 
     def make(folder: Path) -> None:
+        try:
+            run("go", "mod", "download", module.module, cwd=source, env=GO_ENVIRONMENT)
+        except ClusterError as error:
+            raise Unavailable(f"Go modules cannot be fetched: {error}") from error
         for name, package in module.programs.items():
             command = ("go", "build", "-ldflags", flags, "-o", folder / name, package)
             run("nice", "-n", "10", *command, cwd=source, env=GO_ENVIRONMENT, timeout=3600)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from e2e.clusters import binaries, cgroups, cluster, namespaces, network, pki, processes, registry
+from e2e.clusters import binaries, cgroups, cluster, namespaces, needs, network, pki, processes, registry, volumes
 from e2e.clusters.binaries import Binaries
 from e2e.clusters.commands import wait_until
 from e2e.clusters.layout import EAST, SITES, WEST, Site, cache_folder, state_folder
@@ -30,8 +30,10 @@ def up() -> bool:
     """Bring both clusters up, or leave them alone if both can run pods. True if they were started here.
 
     Raises:
+        Unavailable: this machine cannot run them.
         ClusterError: a part did not start; what did start stays for a look, and `down` removes it.
     """
+    needs.check()
     with _alone():
         programs = binaries.build()
         if _complete(programs):
@@ -90,6 +92,7 @@ def _remove() -> None:
         cgroups.remove(site.cgroup)
         shutil.rmtree(site.folder, ignore_errors=True)
         site.kubeconfig.unlink(missing_ok=True)
+    volumes.remove_store_folders()
     network.close_range()
 
 

@@ -1,0 +1,86 @@
+"""The project's images, built from its Dockerfile and pushed to the clusters' registry when their inputs changed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from e2e.clusters import registry
+from e2e.clusters.base_image import authorities, base_image, buildah_environment
+from e2e.clusters.commands import run
+from e2e.clusters.layout import REGISTRY_NAME, repository
+
+TARGETS = ("operator", "trainer", "serving")
+# What the Dockerfile copies, and itself.
+INPUTS = (
+    "Dockerfile",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "core",
+    "operator",
+    "trainer",
+    "serving",
+    "requirements",
+)
+
+
+def push_images(targets: Iterable[str] = TARGETS) -> Mapping[str, str]:
+    """Build and push what the registry lacks; the reference that a pod's spec takes, by target.
+
+    The tag is the digest of the inputs, so a reference never changes its meaning.
+
+    Raises:
+        ClusterError: a build or a push failed.
+    """
+    started = registry.start()
+    try:
+        with _snapshot() as sources:
+            base = base_image()
+            tag = digest(sources, base)
+            for target in targets:
+                if not registry.holds(f"sojourn/{target}", tag):
+                    _build(sources, base, target, tag)
+    finally:
+        if started:
+            registry.stop()
+    return {target: f"{REGISTRY_NAME}/sojourn/{target}:{tag}" for target in targets}
+
+
+def digest(sources: Path, base: str) -> str:
+    """Twelve hexadecimal digits for the names and contents of all inputs."""
+    total = hashlib.sha256(base.encode())
+    for file in sorted(path for path in sources.rglob("*") if path.is_file()):
+        content = file.read_bytes()
+        total.update(f"\0{file.relative_to(sources)}\0{file.stat().st_mode:o}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()[:12]
+
+
+@contextmanager
+def _snapshot() -> Iterator[Path]:
+    # A file that is edited while an image is built must not end up below the digest of what it was before.
+    with tempfile.TemporaryDirectory(prefix="sojourn-image-") as name:
+        folder = Path(name)
+        for part in INPUTS:
+            source = repository() / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / part)
+        yield folder
+
+
+def _build(sources: Path, base: str, target: str, tag: str) -> None:
+    local = f"localhost/sojourn-test-{target}:{tag}"
+    options = ["--isolation=chroot", "--network=host", "--layers", "--pull-never", f"--build-arg=BASE_IMAGE={base}"]
+    environment = buildah_environment()
+    command = ("buildah", "build", *options, *authorities(), f"--target={target}", f"--tag={local}", sources)
+    run("nice", "-n", "5", *command, env=environment, timeout=3600)
+    # Compressing takes longer than the link to the nodes, which is memory.
+    place = f"docker://{registry.ADDRESS}/sojourn/{target}:{tag}"
+    run("buildah", "push", "--quiet", "--tls-verify=false", local, place, env=environment)
