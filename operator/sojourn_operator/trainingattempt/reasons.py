@@ -1,0 +1,40 @@
+"""The fixed words of an attempt's conditions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Condition types
+READY: Final = "Ready"
+STOPPING: Final = "Stopping"
+ENDED: Final = "Ended"
+RELEASED: Final = "Released"
+
+# Reasons of Ready
+TRAINING: Final = "Training"
+QUEUED: Final = "Queued"
+EVICTED: Final = "Evicted"
+NAME_TAKEN: Final = "NameTaken"
+CREATED: Final = "Created"
+PODS_STARTING: Final = "PodsStarting"
+UNSCHEDULABLE: Final = "Unschedulable"
+IMAGE_PULL_FAILED: Final = "ImagePullFailed"
+POD_BLOCKED: Final = "PodBlocked"
+STARTING: Final = "Starting"
+STOPPING_REASON: Final = "Stopping"
+
+# Reasons of Ended
+SUCCEEDED: Final = "Succeeded"
+SUSPENDED: Final = "Suspended"
+STOP_DEADLINE_EXCEEDED: Final = "StopDeadlineExceeded"
+FAILED: Final = "Failed"
+LOST: Final = "Lost"
+DISRUPTED: Final = "Disrupted"
+STARTUP_DEADLINE_EXCEEDED: Final = "StartupDeadlineExceeded"
+
+STOPPED: Final = frozenset({SUSPENDED, STOP_DEADLINE_EXCEEDED})
+COUNTED: Final = frozenset({FAILED, LOST, STARTUP_DEADLINE_EXCEEDED})
+
+# Reasons of Released
+PODS_GONE: Final = "PodsGone"
+PODS_ENDING: Final = "PodsEnding"
