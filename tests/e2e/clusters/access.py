@@ -19,6 +19,7 @@ from kubernetes.config import new_client_from_config
 
 from e2e.clusters.commands import ClusterError, run
 from e2e.clusters.layout import Site
+from e2e.clusters.volumes import NAMESPACE_LABEL
 
 # A context of somebody's real cluster must not become a test's playground by a slip.
 FOR_TESTS = re.compile(r"test|e2e|^east$|^west$", re.IGNORECASE)
@@ -87,6 +88,7 @@ class Cluster:
             yield name
         finally:
             self.kubectl("delete", "namespace", name, "--wait=false")
+            self.kubectl("delete", "persistentvolumes", f"--selector={NAMESPACE_LABEL}={name}", "--wait=false")
 
 
 def restricted_pod(

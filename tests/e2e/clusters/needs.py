@@ -12,21 +12,21 @@ from e2e.clusters.cgroups import CONTROLLERS, ROOT
 from e2e.clusters.commands import ClusterError
 
 GO = (1, 26)
-# Command to the Debian package that brings it; requirements/system.txt has the same.
-COMMANDS = {
-    "buildah": "buildah",
-    "containerd": "containerd",
-    "docker-registry": "docker-registry",
-    "gcc": "gcc",
-    "ip": "iproute2",
-    "mmdebstrap": "mmdebstrap",
-    "nft": "nftables",
-    "nsenter": "util-linux",
-    "runc": "runc",
-    "sysctl": "procps",
-    "unshare": "util-linux",
-}
-PLUGINS = Path("/usr/lib/cni")
+# requirements/system.txt names the packages.
+COMMANDS = (
+    "/usr/lib/cni/bridge",
+    "buildah",
+    "containerd",
+    "docker-registry",
+    "gcc",
+    "ip",
+    "mmdebstrap",
+    "nft",
+    "nsenter",
+    "runc",
+    "sysctl",
+    "unshare",
+)
 
 
 class Unavailable(ClusterError):
@@ -48,11 +48,8 @@ def check() -> None:
         lacking.append("Go")
     elif (found := _go()) < GO:
         lacking.append(f"Go {GO[0]}.{GO[1]} or later (found {found[0]}.{found[1]})")
-    packages = {package for command, package in COMMANDS.items() if not shutil.which(command)}
-    if not (PLUGINS / "bridge").exists():
-        packages.add("containernetworking-plugins")
-    if packages:
-        lacking.append(f"the packages {' '.join(sorted(packages))} (make setup-system)")
+    if commands := [command for command in COMMANDS if not shutil.which(command)]:
+        lacking.append(f"{' '.join(commands)} (make setup-system)")
     if not Path("/dev/net/tun").exists():
         lacking.append("/dev/net/tun")
     if hierarchies := [name for name in CONTROLLERS if not (ROOT / name).is_dir()]:

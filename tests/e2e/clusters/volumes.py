@@ -9,6 +9,9 @@ from typing import Any
 
 from e2e.clusters.layout import POD_USER, state_folder
 
+# A volume belongs to no namespace, so it says whose it is and can go with it.
+NAMESPACE_LABEL = "sojourn-test-namespace"
+
 
 def store_folder(name: str) -> Path:
     """A folder for a store that the pods of jobs may write; made if need be. Gone when the clusters are down."""
@@ -31,7 +34,7 @@ def claim(namespace: str, name: str, folder: Path, size: str = "10Gi") -> list[d
         {
             "apiVersion": "v1",
             "kind": "PersistentVolume",
-            "metadata": {"name": volume},
+            "metadata": {"name": volume, "labels": {NAMESPACE_LABEL: namespace}},
             "spec": {
                 "accessModes": modes,
                 "capacity": capacity,
