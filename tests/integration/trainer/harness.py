@@ -9,6 +9,8 @@ import copy
 import multiprocessing
 import multiprocessing.connection
 import os
+import shutil
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +30,6 @@ from sojourn.store.open import open_store
 from sojourn_trainer.driver.coordinator import Coordinator, Result
 from sojourn_trainer.driver.observers import EventQueue, HistoryFiles
 from sojourn_trainer.driver.prepare import RunRequest, prepare_run
-from sojourn_trainer.driver.retention import Retention
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.node.ports import free_ports
 from sojourn_trainer.strategies import Place
@@ -101,8 +102,7 @@ class LocalRun:
         log = RunLog.open(self.store, self.prepared.run.prefix)
         queue = EventQueue()
         observers = [queue, HistoryFiles(self.store, log.prefix)]
-        retention = Retention(log, self.job.spec.checkpoint)
-        return Coordinator(self.job, log, observers, retention, Clocks()), queue
+        return Coordinator(self.job, log, observers, Clocks()), queue
 
     def attempt(
         self, environment: Mapping[str, str] | None = None, coordinator: tuple[Coordinator, EventQueue] | None = None
@@ -148,9 +148,10 @@ def assert_same_state(left: Mapping[str, np.ndarray], right: Mapping[str, np.nda
 
 
 @contextmanager
-def _served(coordinator: Coordinator) -> Iterator[tuple[str, int]]:
+def _served(coordinator: Coordinator) -> Iterator[str]:
     _Manager.register("coordinator", callable=lambda: coordinator)
-    server = _Manager(address=("127.0.0.1", 0), authkey=b"tests").get_server()
+    folder = tempfile.mkdtemp(prefix="sj-")
+    server = _Manager(address=f"{folder}/coordinator", authkey=b"tests").get_server()
     # serve_forever would end the process when it stops; here only its accepting thread is wanted.
     server.stop_event = threading.Event()
     thread = threading.Thread(target=_accept, args=(server,), daemon=True)
@@ -160,6 +161,7 @@ def _served(coordinator: Coordinator) -> Iterator[tuple[str, int]]:
     finally:
         server.stop_event.set()
         server.listener.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _accept(server: Any) -> None:
@@ -175,9 +177,7 @@ def _context() -> Any:
     return context
 
 
-def _run_group(
-    assignments: Sequence[Assignment], address: tuple[str, int], environment: Mapping[str, str]
-) -> list[int | None]:
+def _run_group(assignments: Sequence[Assignment], address: str, environment: Mapping[str, str]) -> list[int | None]:
     context = _context()
     processes = [
         context.Process(target=worker_process, args=(assignment, address, dict(environment)))
@@ -202,7 +202,7 @@ def _run_group(
     return [process.exitcode for process in processes]
 
 
-def worker_process(assignment: Assignment, address: tuple[str, int], environment: dict[str, str]) -> None:
+def worker_process(assignment: Assignment, address: str, environment: dict[str, str]) -> None:
     """Body of a worker process."""
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", **environment})
     from sojourn_trainer.workers.run import run_worker

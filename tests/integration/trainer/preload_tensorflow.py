@@ -3,3 +3,6 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import sojourn_trainer.loop.fit
+import sojourn_trainer.workers.run  # noqa: F401

@@ -70,7 +70,9 @@ def test_nan_stops_the_job_at_its_last_good_checkpoint(tmp_path: Path) -> None:
     assert attempt.result.outcome is Outcome.ABORTED
     assert attempt.result.failure is not None
     assert attempt.result.failure.permanent
-    assert "not finite after step 6; the last good checkpoint is step 5" in attempt.result.failure.message
+    newest = run.log.refresh().latest
+    assert newest is not None
+    assert f"not finite after step 6; the last good checkpoint is step {newest.step}" in attempt.result.failure.message
     assert all(np.isfinite(value).all() for name, value in run.state().items() if name.startswith("model/"))
 
 
@@ -79,7 +81,7 @@ def test_nan_rolls_back_and_leaves_out_the_batches(tmp_path: Path) -> None:
     attempt = run.attempt(SLOWLY)
     assert attempt.result.outcome is Outcome.COMPLETED
     (rolled,) = attempt.of(events.RolledBack)
-    assert (rolled.from_step, rolled.to_step) == (6, 5)
+    assert (rolled.from_step, rolled.to_step) == (6, max(c.step for c in attempt.of(events.Committed) if c.step < 6))
     assert all(np.isfinite(value).all() for value in run.state().values() if value.dtype.kind == "f")
 
 
