@@ -1,4 +1,4 @@
-"""What Kubernetes and the pods do for a ModelServer: lookups that answer, Deployments whose pods become ready or not."""
+"""What Kubernetes and the pods do for a ModelServer: lookups that answer, Deployments that get ready or not."""
 
 from __future__ import annotations
 
