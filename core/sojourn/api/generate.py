@@ -22,8 +22,12 @@ _HEADER: Final = "# Generated from core/sojourn/api by `make manifests`; edits a
 def generated(root: Path) -> dict[Path, str]:
     """Path -> text of every generated file; `root` is the repository."""
     files = {}
-    for kind in KINDS:
-        files[root / "manifests/crds" / f"{GROUP}_{kind.plural}.yaml"] = _HEADER + _yaml(definition(kind))
+    definitions = [_yaml(definition(kind)) for kind in KINDS]
+    # Kustomize reads no files outside of its own folder.
+    files[root / "manifests/install/crds.yaml"] = _HEADER + "---\n".join(definitions)
+    for kind, text in zip(KINDS, definitions, strict=True):
+        files[root / "manifests/crds" / f"{GROUP}_{kind.plural}.yaml"] = _HEADER + text
+        files[root / "charts/sojourn/templates/crds" / f"{kind.plural}.yaml"] = _HEADER + _template(definition(kind))
         files[root / "manifests/schema" / _schema_name(kind.name)] = _json(editor(kind.model))
     files[root / "manifests/schema/manifest.json"] = _json(_any_kind())
     example = root / "manifests/examples/digits-mlp.yaml"
@@ -81,6 +85,23 @@ class _Dumper(yaml.SafeDumper):
 
 def _yaml(data: dict[str, Any]) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=True, width=120, allow_unicode=True)
+
+
+def _template(crd: dict[str, Any]) -> str:
+    """The definition as part of the Helm chart, which may leave it out, or leave it behind when it is uninstalled."""
+    name = crd["metadata"]["name"]
+    body = {key: value for key, value in crd.items() if key not in ("apiVersion", "kind", "metadata")}
+    if "{{" in (text := _yaml(body)):
+        raise ValueError(f"the definition of {name} holds what Helm would take for its own language")
+    annotations = "".join(f"    {key}: {json.dumps(value)}\n" for key, value in crd["metadata"]["annotations"].items())
+    return (
+        "{{- if .Values.crds.enabled }}\n"
+        f"apiVersion: {crd['apiVersion']}\nkind: {crd['kind']}\nmetadata:\n  name: {name}\n"
+        '  labels: {{- include "sojourn.labels" . | nindent 4 }}\n'
+        f"  annotations:\n{annotations}"
+        "    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+        f"{text}{{{{- end }}}}\n"
+    )
 
 
 def _json(data: dict[str, Any]) -> str:
