@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from e2e.clusters import binaries, images, needs, testbed
+from e2e.clusters import images, needs, testbed
 from e2e.clusters.commands import ClusterError
+from e2e.clusters.programs import build_programs
 
 HELP = {
     "up": "bring both clusters up and print their kubeconfigs",
@@ -43,6 +44,7 @@ def _up() -> int:
     started = time.monotonic()
     if testbed.up():
         print(f"up in {time.monotonic() - started:.1f} s")
+    testbed.keep()
     return _status()
 
 
@@ -62,14 +64,14 @@ def _status() -> int:
 def _build() -> int:
     try:
         needs.check()
-        binaries.build()
+        build_programs()
         images.push_images()
     except needs.Unavailable as error:
         print(f"no test clusters here, and the tests that need them will skip: {error}", file=sys.stderr)
     return 0
 
 
-def _images(targets: list[str]) -> int:
+def _images(targets: Sequence[str]) -> int:
     needs.check()
     for reference in images.push_images(targets).values():
         print(reference)

@@ -80,7 +80,7 @@ class Cluster:
 
     @contextmanager
     def namespace(self, purpose: str, labels: Mapping[str, str] | None = None) -> Iterator[str]:
-        """A new namespace with the name `<purpose>-<random>` that holds pods to the restricted standard; gone afterwards."""
+        """A new namespace `<purpose>-<random>` that holds its pods to the restricted standard; gone afterwards."""
         name = f"{purpose}-{secrets.token_hex(3)}"
         metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted", **(labels or {})}}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})

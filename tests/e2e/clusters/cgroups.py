@@ -27,7 +27,7 @@ def remove(name: str) -> None:
         for group in existing(name):
             for folder, _, _ in os.walk(group, topdown=False):
                 try:
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
                 except OSError:
                     return False
         return not existing(name)

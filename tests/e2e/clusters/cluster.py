@@ -11,14 +11,14 @@ from pathlib import Path
 import yaml
 
 from e2e.clusters import control_plane, namespaces, node
-from e2e.clusters.binaries import Binaries
 from e2e.clusters.cgroups import create as create_cgroups
 from e2e.clusters.commands import ClusterError, run, wait_until
 from e2e.clusters.layout import Site
 from e2e.clusters.namespaces import inside, start_daemon
+from e2e.clusters.programs import Programs
 
 
-def start_control_plane(site: Site, pid: int, binaries: Binaries) -> None:
+def start_control_plane(site: Site, pid: int, programs: Programs) -> None:
     """Start etcd and the API server, then the two that need it.
 
     Raises:
@@ -26,31 +26,31 @@ def start_control_plane(site: Site, pid: int, binaries: Binaries) -> None:
     """
 
     def daemon(name: str, arguments: list[str]) -> None:
-        start_daemon(pid, site, name, [str(binaries[name]), *arguments])
+        start_daemon(pid, site, name, [str(programs[name]), *arguments])
 
     (site.folder / "etcd").mkdir(mode=0o700)
     daemon("etcd", control_plane.etcd(site))
     daemon("kube-apiserver", control_plane.kube_apiserver(site))
-    wait_until(lambda: is_ready(site, binaries), f"the API server of {site.name} is ready", seconds=60)
+    wait_until(lambda: is_ready(site, programs), f"the API server of {site.name} is ready", seconds=60)
     daemon("kube-controller-manager", control_plane.kube_controller_manager(site))
     daemon("kube-scheduler", control_plane.kube_scheduler(site))
-    kubectl(site, binaries, "apply", "-f", "-", stdin=yaml.safe_dump_all(control_plane.role_bindings()))
+    kubectl(site, programs, "apply", "-f", "-", stdin=yaml.safe_dump_all(control_plane.role_bindings()))
 
 
-def start_node(site: Site, pid: int, binaries: Binaries) -> None:
+def start_node(site: Site, pid: int, programs: Programs) -> None:
     """Start containerd and kubelet, which registers the node, and what a node's network needs."""
     for path, content in node.settings(site).items():
         file = site.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     create_cgroups(site.cgroup)
-    start_containerd(site, pid, binaries)
-    start_daemon(pid, site, "kubelet", [str(binaries["kubelet"]), *node.kubelet(site)])
-    start_daemon(pid, site, "kube-proxy", [str(binaries["kube-proxy"]), f"--config={site.folder}/kube-proxy.yaml"])
-    start_daemon(pid, site, "coredns", [str(binaries["coredns"]), "-conf", f"{site.folder}/Corefile"])
+    start_containerd(site, pid, programs)
+    start_daemon(pid, site, "kubelet", [str(programs["kubelet"]), *node.kubelet(site)])
+    start_daemon(pid, site, "kube-proxy", [str(programs["kube-proxy"]), f"--config={site.folder}/kube-proxy.yaml"])
+    start_daemon(pid, site, "coredns", [str(programs["coredns"]), "-conf", f"{site.folder}/Corefile"])
 
 
-def start_containerd(site: Site, pid: int, binaries: Binaries) -> None:
+def start_containerd(site: Site, pid: int, programs: Programs) -> None:
     """Start containerd on the images of earlier runs, without their containers."""
     site.images.mkdir(parents=True, exist_ok=True)
     start_daemon(pid, site, "containerd", ["containerd", "--config", f"{site.folder}/containerd.toml"])
@@ -68,34 +68,34 @@ def start_containerd(site: Site, pid: int, binaries: Binaries) -> None:
     wait_until(answers, f"containerd of {site.name} answers", seconds=30)
     if node.PAUSE_IMAGE not in ctr("images", "list", "--quiet").split():
         archive = site.folder / "pause.tar"
-        write_image(archive, node.PAUSE_IMAGE, binaries["pause"])
+        write_image(archive, node.PAUSE_IMAGE, programs["pause"])
         ctr("images", "import", archive)
 
 
-def is_ready(site: Site, binaries: Binaries) -> bool:
+def is_ready(site: Site, programs: Programs) -> bool:
     """True if the API server says that it is ready."""
     try:
-        kubectl(site, binaries, "get", "--raw", "/readyz", "--request-timeout=2s")
+        kubectl(site, programs, "get", "--raw", "/readyz", "--request-timeout=2s")
     except ClusterError:
         return False
     return True
 
 
-def node_is_ready(site: Site, binaries: Binaries) -> bool:
+def node_is_ready(site: Site, programs: Programs) -> bool:
     path = '{.status.conditions[?(@.type=="Ready")].status}'
     try:
-        return kubectl(site, binaries, "get", "node", site.node, "-o", f"jsonpath={path}") == "True"
+        return kubectl(site, programs, "get", "node", site.node, "-o", f"jsonpath={path}") == "True"
     except ClusterError:
         return False
 
 
-def kubectl(site: Site, binaries: Binaries, *arguments: str, stdin: str | None = None) -> str:
-    return run(binaries["kubectl"], f"--kubeconfig={site.kubeconfig}", *arguments, stdin=stdin)
+def kubectl(site: Site, programs: Programs, *arguments: str, stdin: str | None = None) -> str:
+    return run(programs["kubectl"], f"--kubeconfig={site.kubeconfig}", *arguments, stdin=stdin)
 
 
-def begin(site: Site, binaries: Binaries) -> int:
+def begin(site: Site, programs: Programs) -> int:
     """Make the namespaces of a cluster and return their first process."""
-    return namespaces.create(site, binaries["pause"])
+    return namespaces.create(site, programs["pause"])
 
 
 def write_image(archive: Path, name: str, program: Path) -> None:

@@ -29,7 +29,13 @@ def run(
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
         done = subprocess.run(
-            argv, input=data, env={**os.environ, **(env or {})}, cwd=cwd, timeout=timeout, capture_output=True, check=False
+            argv,
+            input=data,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            check=False,
         )
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         raise ClusterError(f"{' '.join(argv)}: {error}") from error

@@ -79,8 +79,8 @@ def _build(sources: Path, base: str, target: str, tag: str) -> None:
     local = f"localhost/sojourn-test-{target}:{tag}"
     options = ["--isolation=chroot", "--network=host", "--layers", "--pull-never", f"--build-arg=BASE_IMAGE={base}"]
     environment = buildah_environment()
-    command = ("buildah", "build", *options, *authorities(), f"--target={target}", f"--tag={local}", sources)
-    run("nice", "-n", "5", *command, env=environment, timeout=3600)
+    options += [*authorities(), f"--target={target}", f"--tag={local}"]
+    run("nice", "-n", "5", "buildah", "build", *options, sources, env=environment, timeout=3600)
     # Compressing takes longer than the link to the nodes, which is memory.
     place = f"docker://{registry.ADDRESS}/sojourn/{target}:{tag}"
     run("buildah", "push", "--quiet", "--tls-verify=false", local, place, env=environment)

@@ -1,6 +1,7 @@
 """Names, addresses and folders of the test clusters: everything that two of them on one machine must not share.
 
-Addresses are of 198.18.0.0/15, the range of RFC 2544 that is set aside for tests of networks.
+Addresses are of 198.18.0.0/15, the range of RFC 2544 that is set aside for tests of networks. One half of it serves
+one pair of clusters; SOJOURN_E2E_INSTANCE=1 stands for a second pair, as the tests of going up and down need one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-RANGE = "198.18.0.0/15"
-REGISTRY_ADDRESS = "198.18.3.1"
+INSTANCE = int(os.environ.get("SOJOURN_E2E_INSTANCE", "0"))
+_SUFFIX = f"-{INSTANCE}" if INSTANCE else ""
+_PREFIX = f"198.{18 + INSTANCE % 2}"
+
+RANGE = f"{_PREFIX}.0.0/16"
+REGISTRY_ADDRESS = f"{_PREFIX}.3.1"
 REGISTRY_PORT = 5000
 # What pods write: every node maps this name to its route to the registry.
 REGISTRY_NAME = "registry.test"
@@ -39,16 +44,16 @@ class Site:
     @property
     def marker(self) -> str:
         """An argument of the process that holds the cluster's namespaces, and of no other process."""
-        return f"sojourn-test-cluster-{self.name}"
+        return f"sojourn-test-cluster-{self.name}{_SUFFIX}"
 
     @property
     def cgroup(self) -> str:
-        return f"sojourn-{self.name}"
+        return f"sojourn-{self.name}{_SUFFIX}"
 
     @property
     def management_link(self) -> str:
         """The machine's end of the link; at most 15 characters."""
-        return f"sojourn-{self.name}"
+        return f"sojourn-{self.name}{_SUFFIX}"
 
     @property
     def folder(self) -> Path:
@@ -58,7 +63,7 @@ class Site:
     @property
     def images(self) -> Path:
         """containerd's unpacked images, which outlive the cluster."""
-        return cache_folder() / "containerd" / self.name
+        return cache_folder() / "containerd" / f"{self.name}{_SUFFIX}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -67,23 +72,23 @@ class Site:
 
 EAST = Site(
     name="east",
-    wan="198.18.0.11",
-    management="198.18.1.2",
-    gateway="198.18.1.1",
-    pods="198.18.16.0/20",
-    services="198.18.32.0/20",
-    first_service="198.18.32.1",
-    dns="198.18.64.10",
+    wan=f"{_PREFIX}.0.11",
+    management=f"{_PREFIX}.1.2",
+    gateway=f"{_PREFIX}.1.1",
+    pods=f"{_PREFIX}.16.0/20",
+    services=f"{_PREFIX}.32.0/20",
+    first_service=f"{_PREFIX}.32.1",
+    dns=f"{_PREFIX}.64.10",
 )
 WEST = Site(
     name="west",
-    wan="198.18.0.12",
-    management="198.18.2.2",
-    gateway="198.18.2.1",
-    pods="198.19.16.0/20",
-    services="198.19.32.0/20",
-    first_service="198.19.32.1",
-    dns="198.19.64.10",
+    wan=f"{_PREFIX}.0.12",
+    management=f"{_PREFIX}.2.2",
+    gateway=f"{_PREFIX}.2.1",
+    pods=f"{_PREFIX}.80.0/20",
+    services=f"{_PREFIX}.96.0/20",
+    first_service=f"{_PREFIX}.96.1",
+    dns=f"{_PREFIX}.112.10",
 )
 SITES = (EAST, WEST)
 
@@ -100,7 +105,7 @@ def cache_folder() -> Path:
 
 def state_folder() -> Path:
     """What belongs to the clusters that run now."""
-    return _xdg("XDG_STATE_HOME", ".local/state") / "clusters"
+    return _xdg("XDG_STATE_HOME", ".local/state") / f"clusters{_SUFFIX}"
 
 
 def _xdg(variable: str, default: str) -> Path:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import mmap
 import struct
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from e2e.clusters import processes
-from e2e.clusters.commands import ClusterError, run, wait_until
+from e2e.clusters.commands import run, wait_until
 from e2e.clusters.layout import EAST, RANGE, REGISTRY_ADDRESS, WEST, Site, state_folder
 from e2e.clusters.namespaces import run_in_network
 
@@ -91,7 +92,7 @@ class Link:
         command = [str(program), str(east), str(west), INTERFACE, str(self._settings)]
         process = processes.start(command, self._settings.with_suffix(".log"))
         for site, pid in ((EAST, east), (WEST, west)):
-            wait_until(lambda pid=pid: _has_link(pid), "the WAN link is made", seconds=5, pause=0.02)
+            wait_until(partial(_has_link, pid), "the WAN link is made", seconds=5, pause=0.02)
             commands = [f"address add {site.wan}/24 dev {INTERFACE}", f"link set {INTERFACE} mtu 1500 up"]
             run_in_network(pid, "ip", "-batch", "-", stdin="\n".join(commands))
         assert process.poll() is None

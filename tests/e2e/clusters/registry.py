@@ -63,7 +63,9 @@ def _answers() -> bool:
 
 
 def _get(path: str, method: str = "GET") -> int:
-    request = urllib.request.Request(f"http://{ADDRESS}{path}", method=method, headers={"Accept": ", ".join(_MANIFESTS)})
+    request = urllib.request.Request(
+        f"http://{ADDRESS}{path}", method=method, headers={"Accept": ", ".join(_MANIFESTS)}
+    )
     try:
         with _OPENER.open(request, timeout=10) as answer:
             return int(answer.status)

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from e2e.clusters import binaries, cgroups, cluster, namespaces, needs, network, pki, processes, registry, volumes
-from e2e.clusters.binaries import Binaries
+from e2e.clusters import cgroups, cluster, namespaces, needs, network, pki, processes, registry
 from e2e.clusters.commands import wait_until
 from e2e.clusters.layout import EAST, SITES, WEST, Site, cache_folder, state_folder
 from e2e.clusters.network import Link
+from e2e.clusters.programs import Programs, build_programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def up() -> bool:
     """
     needs.check()
     with _alone():
-        programs = binaries.build()
+        programs = build_programs()
         if _complete(programs):
             return False
         _remove()
@@ -57,6 +58,33 @@ def down() -> None:
         _remove()
 
 
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Both clusters up within the block.
+
+    Afterwards they go down again, unless somebody else brought them up or another test session still uses them.
+    """
+    needs.check()
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / f"{state_folder().name}.users").open("w") as users:
+        # Shared among those who use the clusters, and given back by the kernel for those who are killed.
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if up():
+            _started_by_tests().touch()
+        yield
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        if _started_by_tests().exists():
+            down()
+
+
+def keep() -> None:
+    """Leave the clusters up even if tests brought them up."""
+    _started_by_tests().unlink(missing_ok=True)
+
+
 def status() -> list[Status]:
     """Look at both clusters. Builds nothing: without programs no cluster is up."""
     found = []
@@ -64,23 +92,27 @@ def status() -> list[Status]:
         running = len(processes.with_argument(site.marker))
         api = ready = False
         if running:
-            programs = binaries.build()
+            programs = build_programs()
             api = cluster.is_ready(site, programs)
             ready = api and cluster.node_is_ready(site, programs)
         found.append(Status(site, running, api, ready))
     return found
 
 
-def _start(site: Site, pid: int, programs: Binaries) -> None:
+def _start(site: Site, pid: int, programs: Programs) -> None:
     cluster.start_control_plane(site, pid, programs)
     cluster.start_node(site, pid, programs)
     wait_until(lambda: cluster.node_is_ready(site, programs), f"the node of {site.name} is ready", seconds=60)
 
 
-def _complete(programs: Binaries) -> bool:
+def _complete(programs: Programs) -> bool:
     if not registry.runs() or not processes.with_argument(Link().marker):
         return False
     return all(cluster.is_ready(site, programs) and cluster.node_is_ready(site, programs) for site in SITES)
+
+
+def _started_by_tests() -> Path:
+    return state_folder() / "started-by-tests"
 
 
 def _remove() -> None:
@@ -90,16 +122,15 @@ def _remove() -> None:
     registry.stop()
     for site in SITES:
         cgroups.remove(site.cgroup)
-        shutil.rmtree(site.folder, ignore_errors=True)
-        site.kubeconfig.unlink(missing_ok=True)
-    volumes.remove_store_folders()
     network.close_range()
+    if state_folder().exists():
+        shutil.rmtree(state_folder())
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
     cache_folder().mkdir(parents=True, exist_ok=True)
     state_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "clusters.lock").open("w") as lock:
+    with (cache_folder() / f"{state_folder().name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,6 @@ def store_folder(name: str) -> Path:
     # fsGroup has no effect on this kind of volume, so its owner has to be right beforehand.
     os.chown(folder, POD_USER, POD_USER)
     return folder
-
-
-def remove_store_folders() -> None:
-    shutil.rmtree(state_folder() / "stores", ignore_errors=True)
 
 
 def claim(namespace: str, name: str, folder: Path, size: str = "10Gi") -> list[dict[str, Any]]:

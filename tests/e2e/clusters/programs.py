@@ -6,7 +6,6 @@ A build is kept in the cache under the digest of everything it was made from, an
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.clusters.commands import ClusterError, run
-from e2e.clusters.needs import Unavailable
 from e2e.clusters.layout import cache_folder
+from e2e.clusters.needs import Unavailable
 
 SOURCES = Path(__file__).parent / "binaries"
 GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly", "GOWORK": "off"}
@@ -72,7 +71,7 @@ MODULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Binaries:
+class Programs:
     """Where the programs lie."""
 
     folders: Mapping[str, Path]
@@ -81,7 +80,7 @@ class Binaries:
         return self.folders[program]
 
 
-def build() -> Binaries:
+def build_programs() -> Programs:
     """Build whatever the cache lacks: half a second warm, several minutes cold.
 
     Raises:
@@ -94,14 +93,16 @@ def build() -> Binaries:
         places |= {name: folder / name for name in module.programs}
     folder = _c()
     places |= {name: folder / name for name in C_PROGRAMS}
-    return Binaries(places)
+    return Programs(places)
 
 
 def _go(module: GoModule) -> Path:
     source = SOURCES / module.folder
     version = run("go", "list", "-m", "-f", "{{.Version}}", module.module, cwd=source, env=GO_ENVIRONMENT).strip()
     major, minor = version.removeprefix("v").split(".")[:2]
-    stamps = [f"-X={name}={value.format(version=version, major=major, minor=minor)}" for name, value in module.stamps.items()]
+    stamps = [
+        f"-X={name}={value.format(version=version, major=major, minor=minor)}" for name, value in module.stamps.items()
+    ]
     flags = " ".join(["-s", "-w", *stamps])
     digest = _digest(
         run("go", "version"),
@@ -144,7 +145,7 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
             partial.chmod(0o755)
             # Somebody else may have finished first: theirs is as good.
             if not target.is_dir():
-                os.rename(partial, target)
+                partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return target
