@@ -37,6 +37,8 @@ from sojourn_operator.runtime.metrics import Metrics
 from sojourn_operator.runtime.queue import Backoff
 from sojourn_operator.runtime.web import Answer, serve
 from sojourn_operator.settings import Settings, environment, load_settings
+from sojourn_operator.trainingattempt.controller import TrainingAttemptController
+from sojourn_operator.trainingjob.controller import TrainingJobController
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,10 @@ class Kind:
 
 
 # One line per kind.
-CONTROLLERS: Final[Sequence[Kind]] = ()
+CONTROLLERS: Final[Sequence[Kind]] = (
+    Kind(TrainingJobController),
+    Kind(TrainingAttemptController),
+)
 
 
 def main(arguments: Sequence[str]) -> int:

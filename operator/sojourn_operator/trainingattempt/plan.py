@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sojourn_operator.runtime.actions import Action, Apply, Create, Delete, Plan
-from sojourn_operator.runtime.conditions import is_true, reason_of
+from sojourn_operator.runtime.clock import parse_rfc3339
+from sojourn_operator.runtime.conditions import get_condition, is_true, reason_of
 from sojourn_operator.runtime.objects import is_being_deleted, uid_of
 from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
@@ -46,6 +48,8 @@ def _wind_up(seen: Observed) -> Plan | None:
         if reason in reasons.STOPPED:
             return Plan(_delete(seen))
         if workload.end is None:
+            if (left := _time_to_end(seen, reason)) > 0:
+                return Plan((), left)
             end = seen.engine.end(seen.workload)
             return Plan([end] if end is not None else _delete(seen))
     if is_true(seen.attempt, reasons.RELEASED):
@@ -53,6 +57,15 @@ def _wind_up(seen: Observed) -> Plan | None:
     if not seen.running_pods and not seen.confirmed:
         return None
     return Plan(released_status(seen))
+
+
+def _time_to_end(seen: Observed, reason: str) -> float:
+    """Seconds that the pods of a successful attempt get to end by themselves."""
+    ended = get_condition(seen.attempt, reasons.ENDED)
+    if reason != reasons.SUCCEEDED or ended is None:
+        return 0.0
+    grace = timedelta(seconds=seen.attempt["spec"]["job"].get("terminationGracePeriodSeconds", 60))
+    return (parse_rfc3339(ended["lastTransitionTime"]) + grace - seen.now).total_seconds()
 
 
 def _delete(seen: Observed) -> Sequence[Action]:

@@ -15,6 +15,7 @@ from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
 
 _BOUND = ("Starting", "Running", "Stopping", "Succeeded", "Failed", "Lost")
+_COMPLETE = "training is complete"
 _STARTED = ("Running", "Stopping", "Succeeded", "Failed", "Lost")
 
 
@@ -61,6 +62,7 @@ def judge(seen: Observed) -> Verdict:
     workload = seen.engine.observe(seen.workload)
     ending = (
         _ended_workload(seen, workload)
+        or _reported_success(seen)
         or _answered_stop(seen)
         or _needless_stop(seen)
         or (None if workload.suspended else _lost_head(seen))
@@ -96,8 +98,16 @@ def _ended_workload(seen: Observed, workload: Workload) -> Ending | None:
     if _stop_is_answered(seen) or seen.status.get("phase") == "Suspended":
         return _suspended(seen)
     if outcome.get("exitCode") == 0 or seen.status.get("phase") == "Succeeded" or _stop(seen) is None:
-        return Ending(reasons.SUCCEEDED, outcome.get("message", "") or "training is complete", "Succeeded")
+        return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE, "Succeeded")
     return _suspended(seen)
+
+
+def _reported_success(seen: Observed) -> Ending | None:
+    """The head says that everything is committed and exported; its pod ends in a moment."""
+    outcome = seen.status.get("outcome", {})
+    if seen.status.get("phase") != "Succeeded" or outcome.get("exitCode") != 0:
+        return None
+    return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE, "Succeeded")
 
 
 def _answered_stop(seen: Observed) -> Ending | None:
