@@ -74,6 +74,7 @@ class ApiServer:
     Args:
         name: "" for the operator's own cluster, else the RemoteCluster's name.
         resources: the kinds that may be written.
+        field_manager: who the API server notes down as the owner of what is written.
     """
 
     def __init__(
@@ -85,12 +86,15 @@ class ApiServer:
         name: str = "",
         limits: Limits | None = None,
         observe: Observer = _ignore,
+        field_manager: str = FIELD_MANAGER,
     ) -> None:
         self.name = name
         self._resources = Resources(resources)
         self._connection = connection
         self._limits = limits or Limits()
         self._observe = observe
+        # The API server then refuses fields that its schema does not know, instead of dropping them silently.
+        self._write = {"fieldManager": field_manager, "fieldValidation": "Strict"}
         self._limiter = RateLimiter(self._limits.qps, self._limits.burst, clock, time.sleep)
         self._prefix = urlsplit(connection.server).path.rstrip("/")
         self._pool = _pool(connection, self._limits.connections)
@@ -133,12 +137,12 @@ class ApiServer:
     def create(self, obj: Object) -> Object:
         resource = self._resources.of(obj)
         path = _path(resource, obj["metadata"].get("namespace", ""))
-        return self._call("create", "POST", resource, path, body=obj, query=_WRITE)
+        return self._call("create", "POST", resource, path, body=obj, query=self._write)
 
     def apply(self, obj: Object) -> Object:
         resource = self._resources.of(obj)
         path = _path(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-        query = {**_WRITE, "force": "true"}
+        query = {**self._write, "force": "true"}
         return self._call(
             "apply", "PATCH", resource, path, body=obj, query=query, content="application/apply-patch+yaml"
         )
@@ -182,7 +186,7 @@ class ApiServer:
 
     def _merge(self, verb: str, resource: Resource, path: str, patch: Mapping[str, Any]) -> Object:
         return self._call(
-            verb, "PATCH", resource, path, body=patch, query=_WRITE, content="application/merge-patch+json"
+            verb, "PATCH", resource, path, body=patch, query=self._write, content="application/merge-patch+json"
         )
 
     def _call(
@@ -256,10 +260,6 @@ class ApiServer:
 
     def _what(self, verb: str, resource: Resource | None, path: str) -> str:
         return f"{verb} {path}" + (f" of cluster {self.name}" if self.name else "")
-
-
-# The API server then refuses fields that its schema does not know, instead of dropping them silently.
-_WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 
 def _path(resource: Resource, namespace: str, name: str = "") -> str:
