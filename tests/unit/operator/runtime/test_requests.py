@@ -1,0 +1,124 @@
+"""How fast requests go, what refusals mean, and what is written how often."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from helpers.faults import FaultyPort
+from helpers.operator import FakeClock, Harness, memory_cluster
+from helpers.port_contract import config_map
+from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS
+from sojourn_operator.runtime.actions import Patch, Plan, SetStatus, perform
+from sojourn_operator.runtime.answers import error_of
+from sojourn_operator.runtime.limiter import RateLimiter
+from sojourn_operator.runtime.port import (
+    AlreadyExists,
+    ClusterError,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    Missing,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+from sojourn_operator.runtime.selectors import parse_selector
+
+
+def test_a_burst_goes_at_once_and_the_rest_at_the_rate() -> None:
+    clock, slept = FakeClock(), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+        clock.advance(seconds)
+
+    limiter = RateLimiter(10, 3, clock, sleep)
+    for _ in range(6):
+        limiter.wait()
+    assert slept == [0.1, 0.1, 0.1]
+    limiter.hold(5)
+    limiter.wait()
+    assert slept[3:] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        (400, {"reason": "BadRequest"}, Invalid),
+        (401, {"reason": "Unauthorized"}, Unauthorized),
+        (403, {"message": 'pods is forbidden: User "x" cannot list resource "pods"'}, Forbidden),
+        (403, {"message": 'pods "x" is forbidden: exceeded quota: q'}, Invalid),
+        (403, {"message": "no", "details": {"causes": [{"reason": "NamespaceTerminating"}]}}, Missing),
+        (404, {"reason": "NotFound"}, Missing),
+        (409, {"reason": "AlreadyExists"}, AlreadyExists),
+        (409, {"reason": "Conflict"}, Conflict),
+        (410, {"reason": "Expired"}, Expired),
+        (422, {"reason": "Invalid"}, Invalid),
+        (500, {"reason": "InternalError"}, Unavailable),
+        (503, {}, Unavailable),
+    ],
+)
+def test_refusals_are_told_apart(code: int, status: dict[str, Any], kind: type[ClusterError]) -> None:
+    assert type(error_of("get /x", code, json.dumps(status).encode(), {})) is kind
+
+
+def test_a_throttling_server_says_when_to_come_back() -> None:
+    error = error_of("get /x", 429, b"slow down", {"Retry-After": "7"})
+    assert isinstance(error, Throttled)
+    assert error.retry_after == 7
+    other = error_of("get /x", 429, b"", {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"})
+    assert isinstance(other, Throttled)
+    assert other.retry_after == 1
+
+
+def test_no_selector_is_guessed() -> None:
+    with pytest.raises(ValueError, match="not a label selector"):
+        parse_selector("a in (b")
+
+
+def store() -> dict[str, Any]:
+    return {
+        "apiVersion": "sojourn.dev/v1alpha1",
+        "kind": "CheckpointStore",
+        "metadata": {"name": "runs", "namespace": "default"},
+        "spec": {"pvc": {"claimName": "runs"}},
+    }
+
+
+def test_a_status_is_written_when_it_differs_and_progress_now_and_then() -> None:
+    harness = Harness([])
+    cluster = harness.manager.local(harness.port)
+    harness.create(store())
+
+    def write(**status: Any) -> float | None:
+        about = harness.one(CHECKPOINT_STORES, "default", "runs")
+        return perform(Plan([SetStatus(CHECKPOINT_STORES, about, status, slow=("freeBytes",))]), cluster)
+
+    assert write(freeBytes=1) is None
+    assert write(freeBytes=1) is None
+    assert len(harness.port.writes) == 1
+    assert write(freeBytes=2) == 10
+    harness.clock.advance(4)
+    assert write(freeBytes=3) == 6
+    assert len(harness.port.writes) == 1
+    assert write(freeBytes=3, uri="file:///x") is None
+    assert len(harness.port.writes) == 2
+    harness.clock.advance(10)
+    assert write(freeBytes=4) is None
+    assert harness.one(CHECKPOINT_STORES, "default", "runs")["status"] == {"freeBytes": 4}
+
+
+def test_conditional_writes_of_one_plan_follow_each_other() -> None:
+    clock = FakeClock()
+    port = FaultyPort(memory_cluster(clock))
+    cluster = Harness([], clock=clock).manager.local(port)
+    version = port.create(config_map("default", "one"))["metadata"]["resourceVersion"]
+    patches = [Patch(CONFIG_MAPS, "default", "one", {"data": {"a": str(n)}}, version) for n in range(3)]
+    perform(Plan(patches), cluster)
+    assert (port.get(CONFIG_MAPS, "default", "one") or {})["data"] == {"a": "2"}
+    with pytest.raises(Conflict):
+        perform(Plan(patches[:1]), cluster)
