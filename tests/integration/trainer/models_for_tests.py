@@ -155,6 +155,13 @@ def early_stop() -> Task:
     return Task(task.model, callbacks=[*task.callbacks, stop])
 
 
+class OutsideOfTheScope(keras.callbacks.Callback):
+    """In a strategy's scope every call of a compiled step takes longer."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        assert not tf.distribute.has_strategy()
+
+
 class KeepWeights(keras.callbacks.Callback):
     """Writes this worker's own copy of all weights to SOJOURN_TEST_FOLDER at the end."""
 
@@ -168,7 +175,7 @@ class KeepWeights(keras.callbacks.Callback):
 
 def reporting() -> Task:
     """The convolutional task, whose workers keep their own copies."""
-    return Task(cnn().model, callbacks=[KeepWeights()])
+    return Task(cnn().model, callbacks=[KeepWeights(), OutsideOfTheScope()])
 
 
 class Pace(keras.callbacks.Callback):

@@ -16,10 +16,9 @@ class Evaluation:
     """A held-out source and the compiled step that reads it."""
 
     def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, source: Source, global_batch: int) -> None:
-        self._model = model
         self._plan = EpochPlan(len(source), global_batch, strategy.num_replicas_in_sync)
         steps = CompiledSteps(model, strategy, None, masked=self._plan.padded, jit_compile=False)
-        self._results = steps.metric_results
+        self._reset, self._results = steps.reset_metrics, steps.metric_results
         plan = self._plan
         # One iterator for all evaluations: each reads exactly one pass, and a new one every epoch would pile up.
         batches = distribute(
@@ -31,9 +30,9 @@ class Evaluation:
 
     def run(self, prefix: str) -> dict[str, float]:
         """Metrics over the source, their names prefixed ("val_"). The model's metrics are reset before and after."""
-        self._model.reset_metrics()
+        self._reset()
         for _ in range(self._plan.batches):
             self._step()
         results = {f"{prefix}{name}": float(value) for name, value in self._results().items()}
-        self._model.reset_metrics()
+        self._reset()
         return results

@@ -66,6 +66,7 @@ class CompiledSteps:
         self._test = _step_function(model, None, masked=masked, training=False)
         self.count: Callable[[tf.Tensor], tf.Tensor] = tf.function(self._count)
         self.metric_results: Callable[[], dict[str, tf.Tensor]] = tf.function(model.get_metrics_result)
+        self.reset_metrics: Callable[[], None] = tf.function(model.reset_metrics)
 
     def bind_training(self, iterator: Any) -> BoundStep:
         """A training step: from flags, float32 [FLAG_COUNT], to float32 [FLAG_COUNT + logs] summed over replicas.

@@ -78,7 +78,7 @@ class TrainingLoop:
         logs: dict[str, float] = {}
         while at.step < total_steps and not at.ended:
             if at.position.batch == 0:
-                self._model.reset_metrics()
+                self._steps.reset_metrics()
                 calls.on_epoch_begin(at.position.epoch)
             at, flags, logs = self._one_step(at, step, hooks)
             if self._boundary.checks_finite and not loss_is_finite(logs):
