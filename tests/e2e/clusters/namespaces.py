@@ -6,6 +6,7 @@ When that process is killed, the kernel ends every process of the cluster and re
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 from e2e.clusters import processes
@@ -44,6 +45,12 @@ def first_process(site: Site) -> int | None:
 
 def remove(site: Site) -> None:
     """End every process of the cluster; its namespaces go with them."""
+    if (first := first_process(site)) is not None:
+        # Its parent then collects it and ends too, so that no zombie holds the namespaces.
+        processes.kill(first, site.marker)
+        deadline = time.monotonic() + 5
+        while processes.with_argument(site.marker) and time.monotonic() < deadline:
+            time.sleep(0.02)
     processes.end(site.marker)
 
 

@@ -49,13 +49,14 @@ def end(argument: str) -> None:
     def gone() -> bool:
         found = with_argument(argument)
         for pid in found:
-            _kill(pid, argument)
+            kill(pid, argument)
         return not found
 
     wait_until(gone, f"processes with argument {argument} end", seconds=30)
 
 
-def _kill(pid: int, argument: str) -> None:
+def kill(pid: int, argument: str) -> None:
+    """Kill a process if it (still) has this argument."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
