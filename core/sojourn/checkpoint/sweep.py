@@ -6,6 +6,7 @@ and the next sweep finds them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from sojourn.errors import NotFound, StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.state import RunState
 from sojourn.store.base import Store
+from sojourn.store.posix import PosixStore
 
+_HUNG_SECONDS = 3600.0
 _FOLDER = re.compile(r"\d+-(?P<term>\d+)-.+")
 
 
@@ -50,12 +53,25 @@ def sweep(
     if retired:
         log.retire(term=term, keys=retired, reason="retention")
     for holder in {commit.run for commit in state.commits if commit.run and commit.checkpoint in retired}:
-        _release(log, holder)
+        release(log, holder)
     deleted, freed = [], 0
     for key in garbage(log.store, log.prefix, log.refresh()):
         freed += delete_folder(log.store, f"{log.prefix}/{key}")
         deleted.append(key)
     return SweepReport(retired, tuple(deleted), freed)
+
+
+def sweep_interrupted(log: RunLog) -> int:
+    """Delete what killed writers left half-written in a run; returns how many files.
+
+    Call it between the start of an attempt and its first save: then everything half-written in data/ is of attempts
+    that are shut out, and one of their workers that still writes only learns so earlier. Elsewhere (exports, pins)
+    somebody may be writing rightfully, so only files that nobody has written to for an hour go.
+    """
+    if not isinstance(log.store, PosixStore):
+        return 0
+    of_attempts = log.store.sweep_temporary(-math.inf, prefix=f"{log.prefix}/data")
+    return of_attempts + log.store.sweep_temporary(_HUNG_SECONDS, prefix=log.prefix)
 
 
 def garbage(store: Store, prefix: str, state: RunState) -> list[str]:
@@ -82,7 +98,7 @@ def delete_folder(store: Store, folder: str) -> int:
     return freed
 
 
-def _release(log: RunLog, holder: str) -> None:
+def release(log: RunLog, holder: str) -> None:
     """Take back the pin on retired checkpoints that this run adopted from a run of the same store."""
     still = [commit.checkpoint for commit in log.state.commits if commit.run == holder]
     try:

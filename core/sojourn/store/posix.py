@@ -211,9 +211,11 @@ class PosixStore:
         count = 0
         with _errors(self._root, "sweep"):
             for folder, _, names in os.walk(self._root / check_prefix(prefix)):
-                for name in names:
-                    if name.startswith(TEMP_PREFIX) and _unlink_if_older(Path(folder, name), limit):
-                        count += 1
+                left = [Path(folder, name) for name in names if name.startswith(TEMP_PREFIX)]
+                swept = sum(_unlink_if_older(path, limit) for path in left)
+                if swept:
+                    self._sync_and_prune(Path(folder))
+                count += swept
         return count
 
     def _path(self, key: str) -> Path:

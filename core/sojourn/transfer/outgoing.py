@@ -68,6 +68,7 @@ class Outgoing:
         self._selection, self._env = selection, env
         self._transfer, self._address, self._store_id = transfer, address, store_id
         self._last: Offer | None = None
+        self._pinned: tuple[str, ...] = ()
         self._pinned_until = env.now()
 
     @property
@@ -93,7 +94,7 @@ class Outgoing:
 
     def renew(self) -> None:
         """Hold what was offered for another day, if half of it is over."""
-        if self._last and self._pinned_until - self._env.now() < PIN_TIME / 2:
+        if self._last:
             self._pin(self._last.carry)
 
     def fence(self, *, term: int, manifest: str, recipient: Recipient, migration: str) -> Fence:
@@ -116,6 +117,7 @@ class Outgoing:
     def release(self) -> None:
         """Hold nothing any more."""
         self.log.unpin(self._transfer)
+        self._pinned = ()
 
     def _held(self, state: RunState) -> Carry | None:
         if self._selection.moves:
@@ -136,8 +138,9 @@ class Outgoing:
         )
 
     def _pin(self, carry: Carry) -> None:
-        if carry.keys:
-            self._pinned_until = self._env.now() + PIN_TIME
-            self.log.pin(
-                carry.keys, holder=f"transfer {self._transfer}", until=self._pinned_until, pin_id=self._transfer
-            )
+        fresh = self._pinned_until - self._env.now() > PIN_TIME / 2
+        if not carry.keys or (fresh and carry.keys == self._pinned):
+            return
+        until = self._env.now() + PIN_TIME
+        self.log.pin(carry.keys, holder=f"transfer {self._transfer}", until=until, pin_id=self._transfer)
+        self._pinned, self._pinned_until = carry.keys, until

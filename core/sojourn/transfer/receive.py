@@ -29,7 +29,7 @@ from sojourn.transfer.tls import Identity
 
 _READ_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 30.0
 _BUSY = HTTPStatus.SERVICE_UNAVAILABLE
 
 

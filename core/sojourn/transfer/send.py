@@ -75,13 +75,13 @@ class Sender:
         _Handler(connection, self)
         return False
 
-    def offer(self) -> bytes:
+    def offer(self) -> Offer:
         """The offer as of now; from here on its files can be read."""
         with self._lock:
             offer = self._origin.offer()
             for copy in offer.folder_copies(""):
                 self._sizes |= {f"{copy.files.folder}/{file.name}": file.size for file in copy.files.files}
-        return offer.to_bytes()
+        return offer
 
     def read(self, key: str, first: int, last: int) -> bytes:
         """Bytes first to last (inclusive) of an offered file. Raises KeyMissing, StoreError."""
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path
         if path == OFFER:
-            self._answer(lambda: self._reply(HTTPStatus.OK, self._sender.offer()))
+            self._answer(lambda: self._reply(HTTPStatus.OK, self._sender.offer().to_bytes()))
         elif path.startswith(FILES):
             self._answer(lambda: self._file(unquote(path.removeprefix(FILES))))
         else:
@@ -174,7 +174,6 @@ class Callers:
 
     def __init__(self, me: Identity, directory: Directory, sender: Sender, ended: threading.Event) -> None:
         self._me, self._directory, self._sender, self._ended = me, directory, sender, ended
-        self.problem = ""
 
     def start(self, count: int) -> None:
         """Keep `count` connections open until `ended` is set."""
@@ -188,9 +187,9 @@ class Callers:
             if peer is not None and peer.host:
                 try:
                     with dial(self._me, peer) as connection:
-                        failures, self.problem = 0, ""
+                        failures = 0
                         self._sender.serve(connection)
                 except (OSError, SojournError) as error:
-                    self.problem = str(error) or type(error).__name__
+                    log.info("no connection to %s:%d: %s", peer.host, peer.port, error or type(error).__name__)
                     failures += 1
             self._ended.wait(_PAUSES[min(failures, len(_PAUSES) - 1)])

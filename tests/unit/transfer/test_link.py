@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 from pathlib import Path
@@ -270,9 +271,8 @@ def test_other_certificates_are_refused_on_both_sides() -> None:
         with dial(mine, here) as connection:
             assert connection.recv(5) == b"hello"
         served.clear()
-        with pytest.raises(OSError), dial(stranger, here) as connection:  # noqa: PT011 - any alert will do
-            assert connection.recv(5) != b"hello"
-            raise OSError("the connection was closed")
+        with contextlib.suppress(OSError), dial(stranger, here) as connection:
+            assert connection.recv(5) == b""
         assert not served.is_set()
         with pytest.raises(ssl.SSLCertVerificationError):
             dial(mine, Peer(stranger.certificate, "127.0.0.1", listener.port))

@@ -1,0 +1,169 @@
+"""The sending mover: offers a run of its store until the other side has it, or until it is told to fence the run."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from sojourn.errors import Refused, SojournError
+from sojourn.mover.job import Job, outlive, reason_of
+from sojourn.mover.settings import moves, selection, throttle
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Recipient
+from sojourn.runlog.runs import find_run
+from sojourn.store.identity import store_id
+from sojourn.transfer.link import Listener
+from sojourn.transfer.offer import Offer
+from sojourn.transfer.outgoing import Outgoing
+from sojourn.transfer.relay import RelaySender
+from sojourn.transfer.send import Callers, Sender
+
+_LOOK_SECONDS = 1.0
+
+
+def send(job: Job) -> None:
+    """Serve until it is over. Raises Interrupted when it is to stop before, SojournError when it cannot be done."""
+    outgoing = outlive(job, lambda: _open(job))
+    desk, done = job.desk, threading.Event()
+    sender = Sender(outgoing, throttle(desk.spec), lambda child: done.set())
+    relay: RelaySender | None = None
+    try:
+        # Only what can be offered is worth a connection.
+        job.stages.start("Offer")
+        offer = outlive(job, sender.offer)
+        job.stages.finish("Offer")
+        job.stages.start("Serve")
+        relay = _connect(job, sender, outgoing)
+        job.running("Waiting", run=run_of(offer), certificate=None if relay else job.me.certificate)
+        _serve(job, outgoing, sender, relay, done)
+    finally:
+        _leave(job, outgoing, relay)
+
+
+def _leave(job: Job, outgoing: Outgoing, relay: RelaySender | None) -> None:
+    """Hold nothing any more, unless this process is to be replaced by another."""
+    if job.ended.is_set() and not job.desk.deleting:
+        return
+    with contextlib.suppress(SojournError):
+        outgoing.release()
+        if relay:
+            relay.clean_up()
+
+
+def _open(job: Job) -> Outgoing:
+    store, spec = job.settings.store, job.desk.spec
+    source = spec["source"]
+    # A run that was fenced stays the one that was meant, whatever else has its name by now.
+    prefix = job.desk.status.get("run", {}).get("prefix")
+    if prefix:
+        log = RunLog.open(store, prefix, env=job.env)
+    else:
+        log = find_run(store, source["run"], source.get("namespace", job.settings.object.namespace), job.env)
+    identity = store_id(store)
+    job.tell(store=job.settings.address, storeId=identity)
+    transfer = f"transfer-{job.desk.metadata['uid']}"
+    return Outgoing(
+        log, selection(spec), transfer=transfer, address=job.settings.address, store_id=identity, env=job.env
+    )
+
+
+def _connect(job: Job, sender: Sender, outgoing: Outgoing) -> RelaySender | None:
+    """Listen, call, or put everything into the relay."""
+    settings, spec = job.settings, job.desk.spec
+    if settings.relay:
+        folder = f".sojourn-relay/{job.desk.metadata['uid']}"
+        return RelaySender(outgoing, settings.relay, folder, throttle(spec))
+    if spec.get("listener", "Source") == "Source":
+        Listener(job.me, job.directory, sender.serve, settings.port, settings.host)
+    else:
+        Callers(job.me, job.directory, sender, job.ended).start(int(spec.get("streams", 8)))
+    return None
+
+
+def _serve(job: Job, outgoing: Outgoing, sender: Sender, relay: RelaySender | None, done: threading.Event) -> None:
+    desk, sent, decided = job.desk, 0, ""
+    offered = ""
+    while True:
+        job.check()
+        if relay:
+            offered = _put(job, relay, offered)
+            if not moves(desk.spec) and outlive(job, relay.is_done):
+                done.set()
+        elif sender.sent_bytes != sent:
+            if not sent:
+                job.running()
+            sent = sender.sent_bytes
+            job.desk.progress(progress={"done": sent, "unit": "bytes"})
+        wanted = _wanted(desk.spec)
+        if wanted and wanted != decided and _fence(job, outgoing, desk.spec["fence"]):
+            return
+        decided = wanted
+        if done.is_set() and not moves(desk.spec):
+            outlive(job, outgoing.release)
+            job.stages.finish("Serve")
+            job.succeed(progress={"done": sent, "total": sent, "unit": "bytes"})
+            return
+        outlive(job, outgoing.renew)
+        desk.wait(_LOOK_SECONDS)
+
+
+def _put(job: Job, relay: RelaySender, offered: str) -> str:
+    key = outlive(job, lambda: relay.put(lambda done, total: job.count("Serve", done, total)))
+    if key != offered:
+        job.running(offer=key, run=run_of(relay.offered))
+    return key
+
+
+def _wanted(spec: Any) -> str:
+    """Names a request to fence, so that each is answered once; "" if there is none to answer."""
+    fence = spec.get("fence", {})
+    return f"{fence}" if moves(spec) and fence.get("recipient") else ""
+
+
+def _fence(job: Job, outgoing: Outgoing, wanted: Any) -> bool:
+    to, migration = wanted["recipient"], wanted["migrationId"]
+    recipient = Recipient(
+        run_id=to["runId"], run=to.get("run", ""), store=to.get("store", ""), cluster=to.get("cluster", "")
+    )
+    job.stages.start("Fence")
+    try:
+        fence = outlive(
+            job,
+            lambda: outgoing.fence(
+                term=int(wanted.get("term", 0)),
+                manifest=wanted.get("manifest", ""),
+                recipient=recipient,
+                migration=migration,
+            ),
+        )
+    except Refused as error:
+        job.stages.fail(reason_of(error), error.message)
+        job.tell(refused={"migrationId": migration, "reason": reason_of(error), "message": error.message})
+        return False
+    job.stages.finish("Serve")
+    job.stages.finish("Fence")
+    fenced = {
+        "migrationId": migration,
+        "entry": fence.index,
+        "digest": outgoing.log.state.fence_digest,
+        "step": fence.step,
+        "term": fence.term,
+        "manifest": fence.manifest or None,
+    }
+    job.succeed(fenced=fenced, refused=None)
+    return True
+
+
+def run_of(offer: Offer) -> dict[str, Any]:
+    """status.run."""
+    state, commits = offer.origin.state, offer.carry.commits
+    newest = {"step": commits[-1].step, "manifest": commits[-1].manifest} if commits else {}
+    return {
+        "runId": state.run_id,
+        "name": state.name,
+        "namespace": state.namespace,
+        "prefix": offer.origin.prefix,
+        "term": state.term,
+        **newest,
+    }
