@@ -71,7 +71,8 @@ OPERATOR: Final = Role(
         Right(_NAMESPACED, ("update",), "finalizers"),
         Right(_CHILDREN, (*READ, *WRITE)),
         Right((r.PODS,), (*READ, "delete")),
-        Right((r.PERSISTENT_VOLUME_CLAIMS, r.RESOURCE_QUOTAS), READ),
+        # Replicas are left to whoever scales a server; claims and quotas tell what is feasible.
+        Right((r.HORIZONTAL_POD_AUTOSCALERS, r.PERSISTENT_VOLUME_CLAIMS, r.RESOURCE_QUOTAS), READ),
         Right((r.CONFIG_MAPS,), ("get",)),
         Right((r.SECRETS,), ("create", "delete")),
         Right((r.EVENTS,), ("create", "get", "patch")),

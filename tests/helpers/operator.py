@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from helpers.api_server import defaulted, judge
 from helpers.faults import Crash, FaultyPort
+from helpers.rights import HeldToRights
 from sojourn.api.crds import KINDS, definition
 from sojourn_operator.context import Context
+from sojourn_operator.rbac import CLUSTER, GATEWAY, HOME, KUBERAY, OPERATOR, REMOTE, REMOTE_CLUSTER
 from sojourn_operator.resources import ALL, NAMESPACES
+from sojourn_operator.runtime.connection import Connection
 from sojourn_operator.runtime.controller import Controller
 from sojourn_operator.runtime.manager import Manager
 from sojourn_operator.runtime.memory import MemoryCluster
@@ -25,6 +28,9 @@ from sojourn_operator.settings import Settings
 MakeController = Callable[[Context], Controller]
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
+# The roles of the chart, on the operator's own cluster and on others.
+HERE = (OPERATOR, KUBERAY, GATEWAY, CLUSTER)
+THERE = (REMOTE, REMOTE_CLUSTER)
 # Conflicts and first failures are waited out by `settle`; what waits longer is waiting for something.
 PATIENCE = 0.6
 MAX_STEPS = 5_000
@@ -62,7 +68,8 @@ class Harness:
         controllers: what is tested; they are made anew after every crash and restart.
         environment: controllers that stand for the rest of the cluster (say, one that makes pods of Jobs).
         world: the operator's cluster; a new one if not given.
-        remotes: clusters that are connected as RemoteClusters from the start, by name.
+        remotes: other clusters by the name of their RemoteCluster, `connected` from the start or by a controller.
+        rights: whether the operator may do what the chart's roles allow, and no more.
         invariant: called after each write of the operator; raises AssertionError.
     """
 
@@ -75,13 +82,20 @@ class Harness:
         world: MemoryCluster | None = None,
         remotes: Mapping[str, MemoryCluster] | None = None,
         settings: Settings | None = None,
+        connected: bool = True,
+        rights: bool = True,
         invariant: Callable[[Harness], None] = lambda harness: None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.world = world or memory_cluster(self.clock)
         self.settings = settings or Settings()
-        self.port = FaultyPort(self.world, lambda: invariant(self))
-        self.remote_ports = {name: FaultyPort(_Named(remote, name)) for name, remote in (remotes or {}).items()}
+        self.dialed: list[tuple[str, str]] = []
+        self._connected = connected
+        here = HeldToRights(self.world, HERE, [HOME]) if rights else self.world
+        self.port = FaultyPort(here, lambda: invariant(self))
+        self.remote_ports = {
+            name: FaultyPort(HeldToRights(_Named(remote, name), THERE)) for name, remote in (remotes or {}).items()
+        }
         self.crashes: list[str] = []
         self._controllers = list(controllers)
         self._environment = self._manager(list(environment), self.world)
@@ -90,8 +104,9 @@ class Harness:
     def restart(self) -> None:
         """Start the operator anew: nothing is left of it but what the API server holds."""
         self._operator = self._manager(self._controllers, self.port)
-        for port in self.remote_ports.values():
-            self._operator.connect(port)
+        if self._connected:
+            for port in self.remote_ports.values():
+                self._operator.connect(port)
 
     def create(self, obj: Object) -> Object:
         """Make an object as a user, and its namespace if need be."""
@@ -164,11 +179,16 @@ class Harness:
     def _manager(self, controllers: Sequence[MakeController], port: Any) -> Manager:
         registry = CollectorRegistry()
         manager = Manager(self.clock, Metrics(registry), strict=True)
-        context = Context(manager.local(port), manager, self.settings, self.clock, registry)
+        context = Context(manager.local(port), manager, self._dial, self.settings, self.clock, registry)
         for make in controllers:
             manager.add(make(context))
         manager.build()
         return manager
+
+    def _dial(self, name: str, connection: Connection) -> FaultyPort:
+        """Kubeconfigs of tests call the cluster `west` of `remotes` https://west.test."""
+        self.dialed.append((name, connection.headers().get("Authorization", "")))
+        return self.remote_ports[connection.server.removeprefix("https://").removesuffix(".test")]
 
     def _step(self, manager: Manager) -> bool:
         _refresh(manager)
