@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,14 @@ from helpers.checkpoints import sample_tensors, write_checkpoint
 from helpers.runs import Clock, Countdown, DyingStore, Killed, assert_holds, commit_step, new_run, trained_run
 from sojourn.checkpoint.commit import checkpoint_key
 from sojourn.checkpoint.retention import BestPolicy, RetentionPolicy
-from sojourn.checkpoint.sweep import garbage, sweep
+from sojourn.checkpoint.sweep import garbage, sweep, sweep_interrupted
 from sojourn.checkpoint.verify import verify_run
+from sojourn.errors import StoreError
 from sojourn.runlog.errors import StaleTerm
 from sojourn.runlog.log import RunLog
+from sojourn.store.keys import TEMP_PREFIX
 from sojourn.store.memory import MemoryStore
+from sojourn.store.posix import PosixStore
 from sojourn.transfer import Destination, copy_run
 
 ONE = RetentionPolicy(keep_last=1)
@@ -144,3 +148,24 @@ def test_a_childs_sweep_survives_the_loss_of_its_parent() -> None:
 def test_a_new_run_has_no_garbage() -> None:
     log = new_run(MemoryStore(), Clock().env())
     assert garbage(log.store, log.prefix, log.state) == []
+
+
+def test_what_killed_writers_left_goes_when_the_next_attempt_begins(tmp_path: Path) -> None:
+    log = trained_run(PosixStore(tmp_path), Clock().env())
+    stopped = [
+        log.store.open_writer(f"{log.prefix}/{key}") for key in ("data/40-1-x/ckpt.data", "export/1/saved_model.pb")
+    ]
+    for writer in stopped:
+        writer.__enter__().write(b"half")
+    log.begin_attempt("second", {})
+    assert sweep_interrupted(log) == 1
+    assert [path.parent.name for path in tmp_path.rglob(f"{TEMP_PREFIX}*")] == ["1"]  # the export may be under way
+    assert not (tmp_path / log.prefix / "data/40-1-x").exists()
+    assert verify_run(log).ok
+    late = stopped[0]  # the old attempt's writer lives on, and finds its file gone
+    with pytest.raises(StoreError):
+        late.__exit__(None, None, None)
+
+
+def test_a_store_without_half_written_files_has_nothing_to_sweep() -> None:
+    assert sweep_interrupted(trained_run(MemoryStore(), Clock().env())) == 0
