@@ -13,6 +13,7 @@ from sojourn.api import (
     CheckpointStoreSpec,
     InvalidManifest,
     Loaded,
+    Resource,
     TrainingJob,
     load_manifests,
     parse,
@@ -53,6 +54,29 @@ def load_job(source: JobSource, assignments: Sequence[str] = (), *, look_for_sto
         NotFound: there is no such file.
     """
     loaded, base = _load(source)
+    found = _only_job(source, loaded)
+    stores = [item.obj for item in loaded if isinstance(item.obj, CheckpointStore)]
+    job = _changed(found, assignments) if assignments else found
+    store = _named_store(job, stores) if look_for_store else None
+    return JobToRun(job, base, store.uri if store else None, _environment(store) if store else {})
+
+
+def load_submission(
+    source: JobSource, assignments: Sequence[str] = ()
+) -> tuple[TrainingJob, tuple[Resource, ...], Path]:
+    """The one TrainingJob of a file, the other objects beside it, and the folder that its relative paths start from.
+
+    Raises:
+        InvalidInput: something is not valid, or it has not exactly one job.
+        NotFound: there is no such file.
+    """
+    loaded, base = _load(source)
+    job = _only_job(source, loaded)
+    others = tuple(item.obj for item in loaded if item.obj is not job)
+    return _changed(job, assignments) if assignments else job, others, base
+
+
+def _only_job(source: JobSource, loaded: Sequence[Loaded]) -> TrainingJob:
     jobs = [item.obj for item in loaded if isinstance(item.obj, TrainingJob)]
     if len(jobs) != 1:
         names = ", ".join(job.name for job in jobs) or "none"
@@ -60,10 +84,7 @@ def load_job(source: JobSource, assignments: Sequence[str] = (), *, look_for_sto
             f"one TrainingJob is run at a time, and {_named(source)} has {len(jobs)}: {names}",
             hint="Keep each job in a file of its own.",
         )
-    stores = [item.obj for item in loaded if isinstance(item.obj, CheckpointStore)]
-    job = _changed(jobs[0], assignments) if assignments else jobs[0]
-    store = _named_store(job, stores) if look_for_store else None
-    return JobToRun(job, base, store.uri if store else None, _environment(store) if store else {})
+    return jobs[0]
 
 
 def _load(source: JobSource) -> tuple[list[Loaded], Path]:

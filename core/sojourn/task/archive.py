@@ -63,6 +63,17 @@ def pack(folder: Path | str, *, limit_bytes: int = LIMIT_BYTES) -> Archive:
     return Archive(data, f"{_PREFIX}{blake3(data).hexdigest()}", tuple(sorted(found)))
 
 
+def archive_key(digest: str) -> str:
+    """Where a store keeps an archive for jobs that are yet to start."""
+    return f"code/{digest.removeprefix(_PREFIX)}.tar"
+
+
+def files_of(archive: Archive) -> dict[str, bytes]:
+    """The contents of an archive that was packed here, by name."""
+    with tarfile.open(fileobj=io.BytesIO(archive.data), mode="r:") as tar:
+        return {name: content.read() for name in archive.files if (content := tar.extractfile(name)) is not None}
+
+
 def unpack(data: bytes, digest: str, cache: Path | str) -> Path:
     """Unpack into `cache/<hex of the digest>`, once: a folder that is there is complete and returned as it is.
 

@@ -1,0 +1,14 @@
+"""Sojourn on a cluster from Python: what the verbs for clusters do, typed, for notebooks.
+
+from sojourn_operator.client import connect
+job = connect(namespace="team").submit("job.yaml")
+job.wait()
+"""
+
+from sojourn_operator.client.client import Client
+from sojourn_operator.client.connect import connect
+from sojourn_operator.client.errors import JobFailed, TimedOut
+from sojourn_operator.client.job import Job
+from sojourn_operator.client.migration import MigrationHandle
+
+__all__ = ["Client", "Job", "JobFailed", "MigrationHandle", "TimedOut", "connect"]
