@@ -66,8 +66,20 @@ class Dashboard(Event):
 
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workers(Event):
+    """So many of the machines that are to train together are part of the Ray cluster."""
+
+    ready: int
+    wanted: int
+
+
+@_kind
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
-    """An attempt begins to train, from `restored_step` or, where that is None, from the initial weights."""
+    """An attempt begins to train, from `restored_step` or, where that is None, from the initial weights.
+
+    `log_head` is the digest of the newest entry of the run's log.
+    """
 
     run: str
     run_id: str
@@ -79,6 +91,7 @@ class Started(Event):
     steps_per_epoch: int
     total_steps: int
     epochs: int
+    log_head: str = ""
 
 
 @_kind
@@ -109,13 +122,30 @@ class EpochEnd(Event):
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed(Event):
-    """A checkpoint exists from now on. `seconds` is the whole save, `stall_seconds` what training waited for it."""
+    """A checkpoint exists from now on. `seconds` is the whole save, `stall_seconds` what training waited for it.
+
+    `manifest` and `log_head` are digests, of the checkpoint's manifest and of the log's newest entry; `requests` are
+    the tokens of the requests that it answers.
+    """
 
     step: int
     bytes: int
     seconds: float
     stall_seconds: float
     checkpoint: str
+    epoch: int = 0
+    manifest: str = ""
+    metrics: Metrics = field(default_factory=dict)
+    log_head: str = ""
+    requests: tuple[str, ...] = ()
+
+
+@_kind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired(Event):
+    """These checkpoints do not exist any more; their files are being deleted."""
+
+    checkpoints: tuple[str, ...]
 
 
 @_kind
@@ -161,11 +191,13 @@ class RolledBack(Event):
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
-    """The model was written as `version` in `formats`."""
+    """The model was written as `version` in `formats`. `manifest` is the digest of the export's manifest."""
 
     version: int
     formats: tuple[str, ...]
     seconds: float
+    step: int = 0
+    manifest: str = ""
 
 
 @_kind
@@ -181,6 +213,14 @@ class Completed(Event):
 
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping(Event):
+    """Somebody asked to stop: a checkpoint follows at the next step boundary, then the end."""
+
+    reason: str
+
+
+@_kind
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended(Event):
     """Training stopped on request, and everything up to `step` is committed."""
 
@@ -191,11 +231,12 @@ class Suspended(Event):
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
-    """The run ends without success; the process ends with `exit_code`."""
+    """The run ends without success; the process ends with `exit_code`. `reason` is the error's kind, in one word."""
 
     message: str
     hint: str = ""
     exit_code: int = 1
+    reason: str = ""
 
 
 @_kind

@@ -83,7 +83,7 @@ class LiveRenderer:
         """Take in one event: a line in the log above the panel, or a change in the panel."""
         self._view = advance(self._view, event)
         match event:
-            case events.Progress() | events.Launch():
+            case events.Progress() | events.Launch() | events.Workers() | events.Retired():
                 return
             case events.Committed():
                 self._log_frequent(self._commits, event)

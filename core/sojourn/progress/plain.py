@@ -31,6 +31,8 @@ class PlainRenderer:
         """Write the event's line, unless it is progress and the last one was just now."""
         if isinstance(event, events.Started):
             self._started = event
+        if isinstance(event, events.Retired):
+            return  # as frequent as commits, and of interest to programs only
         if not isinstance(event, events.Progress):
             tone, text = sentence(event)
             prefix = f"{tone.upper()}: " if tone in ("warning", "error") else ""

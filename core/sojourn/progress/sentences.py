@@ -17,6 +17,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             return "muted", f"launch: {event.phase}, {words.seconds(event.seconds)}"
         case events.Dashboard():
             return "muted", f"Ray dashboard at {event.url}"
+        case events.Workers():
+            return "muted", f"{event.ready} of {words.plural(event.wanted, 'machine')} joined"
         case events.Started():
             return "info", _started(event)
         case events.Progress():
@@ -29,6 +31,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
                 f"committed step {words.count(event.step)}: {words.size(event.bytes)} in {words.seconds(event.seconds)}"
                 f", training waited {words.seconds(event.stall_seconds)}"
             )
+        case events.Retired():
+            return "muted", f"retired {words.plural(len(event.checkpoints), 'checkpoint')}"
         case events.SaveFailed():
             then = "will be tried again" if event.will_retry else "training goes on without it"
             return "warning", f"save of step {words.count(event.step)} failed ({then}): {event.error}"
@@ -52,6 +56,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             return "good", (
                 f"completed {words.count(event.step)} steps in {words.seconds(event.seconds)}" + (said and f": {said}")
             )
+        case events.Stopping():
+            return "muted", f"stopping at the next step boundary: {event.reason}"
         case events.Suspended():
             return "warning", f"suspended at step {words.count(event.step)}, all of it committed: {event.reason}"
         case events.Failed():

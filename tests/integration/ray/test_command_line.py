@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from sojourn_trainer.node.ray_head import RayHead
+from sojourn_trainer.node.ray_node import RayNode
 
 pytestmark = [pytest.mark.ray, pytest.mark.tensorflow]
 
 
-def test_init_run_move_run(tmp_path: Path, ray_head: RayHead) -> None:
+def test_init_run_move_run(tmp_path: Path, ray_head: RayNode) -> None:
     def sojourn(*arguments: str, expect: int = 0) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "sojourn", *arguments],
             cwd=tmp_path,
-            env={**os.environ, **ray_head.environment, "XDG_STATE_HOME": str(tmp_path / "state")},
+            env={**os.environ, **ray_head.plan.environment, "XDG_STATE_HOME": str(tmp_path / "state")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -30,7 +30,7 @@ def test_init_run_move_run(tmp_path: Path, ray_head: RayHead) -> None:
         assert done.returncode == expect, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    run = ("run", "first/job.yaml", "--output", "plain", "--ray-address", ray_head.address)
+    run = ("run", "first/job.yaml", "--output", "plain", "--ray-address", ray_head.plan.address)
     sojourn("init", "first")
     sojourn(*run, "--store", "here", "--set", "spec.training.epochs=2")
     sojourn("move", "first", "--store", "here", "--to", "there")

@@ -14,7 +14,7 @@ from node import Node, below, command_of, manifest
 
 from sojourn import events
 from sojourn.checkpoint.verify import verify_run
-from sojourn_trainer.node.ray_head import RayHead
+from sojourn_trainer.node.ray_node import RayNode
 
 pytestmark = [pytest.mark.ray, pytest.mark.tensorflow]
 
@@ -25,7 +25,7 @@ PACED = {
 
 
 def test_a_killed_worker_costs_only_the_steps_since_the_last_commit(
-    start_node: Callable[..., Node], ray_head: RayHead
+    start_node: Callable[..., Node], ray_head: RayNode
 ) -> None:
     node = start_node(manifest(**PACED))
     node.until_committed(10)
@@ -88,15 +88,15 @@ def test_wrong_requests_end_before_ray_is_asked(start_node: Callable[..., Node])
     assert new.finish() == 0
 
 
-def _wait_for_metric(head: RayHead, name: str) -> None:
+def _wait_for_metric(head: RayNode, name: str) -> None:
     """Ray exports what its processes measure every few seconds."""
     deadline = time.monotonic() + 60
-    while name not in urllib.request.urlopen(head.metrics_url, timeout=10).read().decode():
-        assert time.monotonic() < deadline, f"no {name} at {head.metrics_url}"
+    while name not in urllib.request.urlopen(head.plan.metrics_url, timeout=10).read().decode():
+        assert time.monotonic() < deadline, f"no {name} at {head.plan.metrics_url}"
         time.sleep(0.2)
 
 
-def _workers(head: RayHead) -> list[int]:
+def _workers(head: RayNode) -> list[int]:
     """Process ids of Ray Train's workers below the head."""
     assert head.process is not None
     found = [pid for pid in below(head.process.pid) if "RayTrainWorker" in command_of(pid)]

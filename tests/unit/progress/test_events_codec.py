@@ -38,6 +38,9 @@ ONE_OF_EACH = [
     events.Suspended(time=10.0, step=75, reason="SIGTERM"),
     events.Failed(time=10.0, message="no GPU", hint="Set gpu to 0.", exit_code=2),
     events.Message(time=10.0, level="warning", text="übergroß"),
+    events.Stopping(time=9.5, reason="SIGTERM"),
+    events.Workers(time=1.5, ready=1, wanted=2),
+    events.Retired(time=5.0, checkpoints=("data/5-3-ab",)),
 ]
 
 

@@ -15,7 +15,6 @@ from sojourn.runlog.records import Commit, CommitInfo
 from sojourn.store.open import open_store
 from sojourn_trainer.driver.coordinator import AttemptStart, Coordinator, Result
 from sojourn_trainer.driver.observers import EventQueue, HistoryFiles, Observer, RayMetrics, TensorBoardFiles
-from sojourn_trainer.driver.retention import Retention
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import (
     Outcome,
@@ -31,7 +30,7 @@ from sojourn_trainer.workers.assignment import (
 class CoordinatorActor:
     """Runs with several threads: a worker may wait for a commit while another reports its shard."""
 
-    def __init__(self, job: Mapping[str, Any], run: RunRef, tensorboard: str | None) -> None:
+    def __init__(self, job: Mapping[str, Any], run: RunRef, tensorboard: str | None, failures: int) -> None:
         store = open_store(run.store)
         self._log = RunLog.open(store, run.prefix)
         self._queue = EventQueue()
@@ -39,8 +38,7 @@ class CoordinatorActor:
         if tensorboard is not None:
             observers.append(TensorBoardFiles(Path(tensorboard)))
         parsed = TrainingJob.model_validate(job)
-        retention = Retention(self._log, parsed.spec.checkpoint)
-        self._coordinator = Coordinator(parsed, self._log, observers, retention, Clocks())
+        self._coordinator = Coordinator(parsed, self._log, observers, Clocks(), failures)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """One method of the coordinator, by name."""
@@ -66,8 +64,11 @@ class DriverHandle:
     def ask(self, request: Request, reason: str = "") -> None:
         ray.get(self._actor.call.remote("ask", request, reason))
 
-    def give_up(self, message: str, hint: str, exit_code: int) -> None:
-        ray.get(self._actor.call.remote("give_up", message, hint, exit_code))
+    def expect_loss(self, host: str) -> None:
+        ray.get(self._actor.call.remote("expect_loss", host))
+
+    def is_training(self) -> bool:
+        return ray.get(self._actor.call.remote("is_training"))
 
     def drain(self) -> list[str]:
         return ray.get(self._actor.drain.remote())

@@ -20,6 +20,7 @@ from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo
 from sojourn_trainer.driver.backoff import Backoff
 from sojourn_trainer.driver.observers import Observer
+from sojourn_trainer.driver.requests import CheckpointRequests
 from sojourn_trainer.driver.retention import Retention
 from sojourn_trainer.driver.saves import PendingSave
 from sojourn_trainer.driver.timing import Clocks
@@ -35,6 +36,8 @@ from sojourn_trainer.workers.assignment import (
 log = logging.getLogger(__name__)
 
 _COMMIT_PAUSES = (0.5, 1.0, 2.0, 4.0)
+# Rank 0 asks for requests every 0.25 s while it trains; a thread that is starved of a CPU may be late.
+_SILENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,20 @@ class Coordinator:
     """Thread-safe. Its methods are the driver's side; those of CoordinatorPort are the workers'."""
 
     def __init__(
-        self, job: TrainingJob, run: RunLog, observers: Sequence[Observer], retention: Retention, clocks: Clocks
+        self,
+        job: TrainingJob,
+        run: RunLog,
+        observers: Sequence[Observer],
+        clocks: Clocks,
+        failures: int = 0,
     ) -> None:
         self._job = job
         self._run = run
         self._observers = observers
-        self._retention = retention
+        self._retention = Retention(run, job.spec.checkpoint, self._report_retired)
         self._clocks = clocks
         self._lock = threading.Condition()
-        self._backoff = Backoff(job.spec.backoff_limit)
+        self._backoff = Backoff(job.spec.backoff_limit, failures)
         self._attempt_id = ""
         self._term = 0
         self._workers = 0
@@ -76,6 +84,9 @@ class Coordinator:
         self._saves: dict[str, PendingSave] = {}
         self._rollbacks: dict[tuple[int, int, Position], CommitInfo | None] = {}
         self._request = Request.NONE
+        self._requests = CheckpointRequests()
+        self._leaving: set[str] = set()
+        self._asked_at: float | None = None
         self._stop_reason = ""
         self._failure: WorkerFailure | None = None
         self._attempt_error = ""
@@ -102,6 +113,9 @@ class Coordinator:
                 raise Refused(self._failure.message, hint=self._failure.hint)
             self._fail_open_saves("the attempt ended")
             self._attempt_id, self._workers, self._attempt_error = attempt_id, workers, ""
+            self._asked_at = None
+            if self._requests:
+                self._ask(Request.CHECKPOINT)
             try:
                 self._term = self._run.begin_attempt(attempt_id, dict(info))
             except SojournError as error:
@@ -113,16 +127,33 @@ class Coordinator:
             return AttemptStart(self._term, latest)
 
     def ask(self, request: Request, reason: str = "") -> None:
-        """Ask the workers for something at their next boundary; STOP and ABORT are not taken back."""
-        with self._lock:
-            if self._request not in (Request.STOP, Request.ABORT) or request is Request.ABORT:
-                self._request = request
-                self._stop_reason = self._stop_reason or reason
+        """Ask the workers for something at their next boundary; STOP and ABORT are not taken back.
 
-    def give_up(self, message: str, hint: str, exit_code: int) -> None:
-        """Allow no further attempt."""
+        Args:
+            request: what.
+            reason: why to stop; or the token of a checkpoint, which the commit that answers it names.
+        """
         with self._lock:
-            self._failure = self._failure or WorkerFailure(-1, message, hint, True, exit_code)
+            if request is Request.CHECKPOINT:
+                self._requests.add(reason, self._clocks.monotonic())
+            else:
+                self._stop_reason = self._stop_reason or reason
+            self._ask(request)
+
+    def expect_loss(self, host: str) -> None:
+        """The machine `host` is about to be taken away: the loss of its worker will be no failure of the job."""
+        with self._lock:
+            self._leaving.add(host)
+
+    def is_training(self) -> bool:
+        """Whether a worker group trains, and so will act on requests."""
+        with self._lock:
+            return self._asked_at is not None and self._clocks.monotonic() - self._asked_at < _SILENCE_SECONDS
+
+    def give_up(self, message: str, hint: str, reason: str) -> None:
+        """Allow no further attempt; `reason` is one CamelCase word."""
+        with self._lock:
+            self._failure = self._failure or WorkerFailure(-1, message, hint, True, 1, reason)
 
     def result(self) -> Result:
         """How it ended, once no worker runs any more."""
@@ -162,6 +193,7 @@ class Coordinator:
                 steps_per_epoch=steps_per_epoch,
                 total_steps=total_steps,
                 epochs=-(-total_steps // steps_per_epoch),
+                log_head=self._run.head.digest,
             )
         )
 
@@ -210,6 +242,7 @@ class Coordinator:
 
     def request(self) -> Request:
         with self._lock:
+            self._asked_at = self._clocks.monotonic()
             asked = self._request
             if asked is Request.CHECKPOINT:
                 self._request = Request.NONE
@@ -227,14 +260,20 @@ class Coordinator:
     def stopped(self, step: int, outcome: Outcome, metrics: Mapping[str, float]) -> None:
         with self._lock:
             self._step, self._outcome, self._metrics = step, outcome, dict(metrics)
+            self._asked_at = None
 
     def failed(self, failure: WorkerFailure) -> None:
         with self._lock:
             self._attempt_error = self._attempt_error or failure.message
+            self._asked_at = None
             if failure.permanent:
                 self._failure = self._failure or failure
 
     # Inner workings
+
+    def _ask(self, request: Request) -> None:
+        if self._request not in (Request.STOP, Request.ABORT) or request is Request.ABORT:
+            self._request = request
 
     def _pending(self, save: SaveId) -> PendingSave:
         with self._lock:
@@ -261,6 +300,7 @@ class Coordinator:
         with self._lock:
             self._backoff = self._backoff.after_commit()
             self._last_commit_at = self._clocks.monotonic()
+            requests = self._requests.answered_by(pending.begun)
         self._resolve(pending, None)
         self._emit(
             events.Committed(
@@ -270,6 +310,11 @@ class Coordinator:
                 seconds=self._clocks.monotonic() - pending.begun,
                 stall_seconds=pending.stall_seconds,
                 checkpoint=commit.checkpoint,
+                epoch=commit.epoch,
+                manifest=commit.manifest,
+                metrics=commit.metrics,
+                log_head=self._run.head.digest,
+                requests=requests,
             )
         )
         self._retention.after_commit(self._term)
@@ -328,7 +373,7 @@ class Coordinator:
                 f"the loss is not finite after step {step}; {where}",
                 "Lower the learning rate or look at the data near that step; spec.training.onNaN: RollBack goes back "
                 "and leaves out the batches since.",
-                1,
+                "NotFinite",
             )
             return None
         self._backoff = self._backoff.after_failure()
@@ -336,7 +381,7 @@ class Coordinator:
             self.give_up(
                 f"the loss is not finite after step {step}, for the {self._backoff.failures}th time since {where}",
                 "Lower the learning rate or look at the data near that step.",
-                1,
+                "BackoffLimitExceeded",
             )
             return None
         reason = "the loss was not finite; the batches since are left out"
@@ -344,8 +389,12 @@ class Coordinator:
         return latest
 
     def _count_failure(self) -> None:
-        self._backoff = self._backoff.after_failure()
         error = self._attempt_error or "a worker process was lost"
+        if self._leaving:
+            error = f"the cluster took {', '.join(sorted(self._leaving))} away"
+            self._leaving.clear()
+        else:
+            self._backoff = self._backoff.after_failure()
         self._emit(
             events.AttemptFailed(
                 time=self._clocks.wall(),
@@ -360,8 +409,11 @@ class Coordinator:
                 f"{self._backoff.failures} failures without a new checkpoint between them; the last: {error}",
                 "Read the log, mend the cause and run the job again; it goes on from the last checkpoint. "
                 "spec.backoffLimit allows more.",
-                1,
+                "BackoffLimitExceeded",
             )
+
+    def _report_retired(self, keys: tuple[str, ...]) -> None:
+        self._emit(events.Retired(time=self._clocks.wall(), checkpoints=keys))
 
     def _emit(self, event: events.Event) -> None:
         for observer in self._observers:
@@ -369,4 +421,4 @@ class Coordinator:
 
 
 def _failure_of(error: SojournError) -> WorkerFailure:
-    return WorkerFailure(-1, error.message, error.hint, True, error.exit_code)
+    return WorkerFailure(-1, error.message, error.hint, True, error.exit_code, type(error).__name__)

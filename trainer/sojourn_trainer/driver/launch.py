@@ -11,7 +11,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from sojourn.api import TrainingJob
-from sojourn_trainer.workers.assignment import RunRef
+from sojourn_trainer.driver.prepare import PreparedRun
 from sojourn_trainer.workers.backend import SojournBackendConfig
 from sojourn_trainer.workers.ray_entry import train_in_worker
 
@@ -23,24 +23,28 @@ _RAY_TRAIN_SETTINGS = {
 }
 
 
+# A machine that was taken away comes back when the cluster has room for it; whoever runs the job sets the limits.
+_WAIT_FOR_MACHINES = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(365 * 24 * 3600)}
+
+
 def build_trainer(
-    job: TrainingJob, run: RunRef, coordinator: Any, *, job_folder: str, spec_digest: str, scratch: Path
+    job: TrainingJob, prepared: PreparedRun, coordinator: Any, *, machines: int, scratch: Path
 ) -> DataParallelTrainer:
     """The Ray Train job for a TrainingJob; nothing runs before its `fit`.
 
     Args:
         coordinator: handle of the CoordinatorActor.
-        job_folder: "job/<digest>" in the run.
-        spec_digest: of the manifest.
+        machines: that many join the Ray cluster, each for one worker; 0 where workers may share machines.
         scratch: a local folder for Ray Train's own files; nothing of the run is kept there.
     """
-    os.environ.update(_RAY_TRAIN_SETTINGS)
+    os.environ.update(_RAY_TRAIN_SETTINGS | (_WAIT_FOR_MACHINES if machines else {}))
     spec = job.spec
+    run = prepared.run
     backend = SojournBackendConfig(
         run=run,
         job=job.to_manifest(),
-        job_folder=job_folder,
-        spec_digest=spec_digest,
+        job_folder=prepared.job_folder,
+        spec_digest=prepared.spec_digest,
         devices=spec.workers.devices,
         coordinator=coordinator,
     )
@@ -51,7 +55,7 @@ def build_trainer(
         scaling_config=ScalingConfig(
             num_workers=spec.workers.replicas,
             resources_per_worker=dict(worker_resources(job)),
-            placement_strategy="SPREAD" if spec.workers.replicas > 1 else "PACK",
+            placement_strategy="STRICT_SPREAD" if machines else "SPREAD" if spec.workers.replicas > 1 else "PACK",
         ),
         run_config=RunConfig(
             name=f"{run.name}-{run.run_id[:8]}",

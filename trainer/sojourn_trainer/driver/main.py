@@ -23,7 +23,8 @@ from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.errors import SojournError
 from sojourn.store.open import open_store
-from sojourn_trainer.driver.prepare import load_job
+from sojourn_trainer.driver.commands import read_commands
+from sojourn_trainer.driver.prepare import PreparedRun, load_job
 from sojourn_trainer.settings import read_settings
 from sojourn_trainer.workers.assignment import Outcome, Request, RunRef
 
@@ -35,18 +36,26 @@ log = logging.getLogger(__name__)
 EXIT_COMPLETED, EXIT_FAILED, EXIT_SUSPENDED = 0, 1, 3
 EXIT_CRASHED = 70  # not an end that was told: the supervisor starts the driver again
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 2.0
 _CONNECT_SECONDS = 10.0
 _RAY_NAMESPACE = "sojourn"
 
 
 @dataclass(frozen=True)
 class DriverOptions:
-    """What the supervisor tells the driver."""
+    """What the supervisor tells the driver.
 
-    run: RunRef
-    job_folder: str
-    spec_digest: str
+    Attributes:
+        prepared: the run, and where its job lies.
+        ray_address: of Ray's head.
+        machines: how many machines must have joined Ray before training begins, one per worker; 0: do not look.
+        failures: without a commit between them, before this driver.
+    """
+
+    prepared: PreparedRun
     ray_address: str
+    machines: int
+    failures: int
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,12 +63,12 @@ def main(arguments: Sequence[str]) -> int:
     out = _claim_stdout()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     options = _parse(arguments)
-    store = open_store(options.run.store)
+    run = options.prepared.run
     try:
-        job = load_job(store, options.run.prefix, options.job_folder)
+        job = load_job(open_store(run.store), run.prefix, options.prepared.job_folder)
         return Driver(options, job, out).run()
     except SojournError as error:
-        _write(out, events.encode(_failed(error.message, error.hint, error.exit_code)))
+        _write(out, events.encode(_failed(error.message, error.hint, error.exit_code, type(error).__name__)))
         return error.exit_code
     except Exception:
         log.exception("the driver met an error that it does not know")
@@ -75,11 +84,15 @@ class Driver:
         self._out = out
         self._begun = time.monotonic()
         self._signals: list[int] = []
+        self._commands = read_commands(sys.stdin.fileno())
+        self._stop_reason = ""
+        self._machines_seen = -1
 
     def run(self) -> int:
         """Train; returns the exit code."""
         self._listen_for_signals()
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         from sojourn_trainer.driver.actor import THREADS, CoordinatorActor, DriverHandle
 
@@ -87,13 +100,26 @@ class Driver:
         ray.init(address=self._options.ray_address, namespace=_RAY_NAMESPACE, logging_level=logging.WARNING)
         self._listen_for_signals()  # again, because ray.init takes SIGTERM for itself
         self._emit_launch("connect to Ray", self._begun)
+        # It ends with the driver, so it must not lie on a machine that may be lost without the driver.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         actor = (
             ray.remote(CoordinatorActor)
-            .options(num_cpus=0, max_concurrency=THREADS, name=f"coordinator-{uuid.uuid4()}")
-            .remote(self._job.to_manifest(), self._options.run, self._tensorboard_folder())
+            .options(
+                num_cpus=0,
+                max_concurrency=THREADS,
+                name=f"coordinator-{uuid.uuid4()}",
+                scheduling_strategy=here,
+            )
+            .remote(
+                self._job.to_manifest(),
+                self._options.prepared.run,
+                self._tensorboard_folder(),
+                self._options.failures,
+            )
         )
         coordinator = DriverHandle(actor)
-        error = self._train(actor, coordinator)
+        self._wait_for_machines(coordinator)
+        error = None if self._stop_reason else self._train(actor, coordinator)
         log.info("Ray Train has ended")
         coordinator.close()
         log.info("history, metrics and retention are complete")
@@ -101,6 +127,25 @@ class Driver:
         code = self._conclude(coordinator, error)
         ray.shutdown()
         return code
+
+    def _wait_for_machines(self, coordinator: DriverHandle) -> None:
+        """Wait until all machines have joined Ray, or somebody asks to stop."""
+        begun = time.monotonic()
+        while self._machines_joined() < self._options.machines and not self._stop_reason:
+            time.sleep(_POLL_SECONDS)
+            self._pass_on(coordinator)
+        if self._options.machines:
+            self._emit_launch("wait for machines", begun)
+
+    def _machines_joined(self) -> int:
+        import ray
+
+        joined = sum(node["Alive"] for node in ray.nodes())
+        if self._options.machines and joined != self._machines_seen:
+            self._machines_seen = joined
+            wanted = self._options.machines
+            self._emit(events.Workers(time=time.time(), ready=min(joined, wanted), wanted=wanted))
+        return joined
 
     def _listen_for_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,13 +155,11 @@ class Driver:
         """Run Ray Train in a thread while this one passes events and signals on; returns what Ray Train raised."""
         from sojourn_trainer.driver.launch import build_trainer
 
-        options = self._options
         trainer = build_trainer(
             self._job,
-            options.run,
+            self._options.prepared,
             actor,
-            job_folder=options.job_folder,
-            spec_digest=options.spec_digest,
+            machines=self._options.machines,
             scratch=read_settings().scratch / "ray-train",
         )
         failure: list[BaseException] = []
@@ -129,23 +172,57 @@ class Driver:
 
         thread = threading.Thread(target=fit, name="ray-train", daemon=True)
         thread.start()
+        looked = time.monotonic()
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
             self._drain(coordinator)
-            if self._signals:
-                coordinator.ask(Request.STOP, signal.Signals(self._signals.pop()).name)
+            self._pass_on(coordinator)
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                looked = time.monotonic()
+                self._machines_joined()
+            if self._stop_reason and self._nobody_will_stop(coordinator):
+                break
         return failure[0] if failure else None
+
+    def _pass_on(self, coordinator: DriverHandle) -> None:
+        """Tell the coordinator what signals and the supervisor ask for."""
+        if self._signals:
+            self._stop(coordinator, signal.Signals(self._signals.pop()).name)
+        while not self._commands.empty():
+            command = self._commands.get()
+            if command.kind == "stop":
+                self._stop(coordinator, command.reason)
+                continue
+            if command.kind == "leaving":
+                coordinator.expect_loss(command.host)
+            coordinator.ask(Request.CHECKPOINT, command.reason)
+
+    def _stop(self, coordinator: DriverHandle, reason: str) -> None:
+        self._stop_reason = self._stop_reason or reason
+        coordinator.ask(Request.STOP, reason)
+
+    def _nobody_will_stop(self, coordinator: DriverHandle) -> bool:
+        """Whether no group trains now that could commit more than there is, such as while it is formed."""
+        result = coordinator.result()
+        return result.outcome is None and result.failure is None and not coordinator.is_training()
 
     def _conclude(self, coordinator: DriverHandle, error: BaseException | None) -> int:
         result = coordinator.result()
         if result.failure is not None:
-            self._emit(_failed(result.failure.message, result.failure.hint, result.failure.exit_code))
-            return result.failure.exit_code
+            failure = result.failure
+            self._emit(_failed(failure.message, failure.hint, failure.exit_code, failure.reason))
+            return failure.exit_code
+        now = time.time()
+        if result.outcome is None and error is None and self._stop_reason:
+            latest = coordinator.last_commit()
+            self._emit(events.Suspended(time=now, step=latest.step if latest else 0, reason=self._stop_reason))
+            return EXIT_SUSPENDED
         if error is not None or result.outcome is None:
             log.error("Ray Train ended the run", exc_info=error)
+            if self._options.machines:
+                return EXIT_CRASHED  # machines come and go: try again, within backoffLimit
             self._emit(_failed(f"Ray Train ended the run: {error}", "The log has the details.", EXIT_FAILED))
             return EXIT_FAILED
-        now = time.time()
         if result.outcome is Outcome.STOPPED:
             self._emit(events.Suspended(time=now, step=result.step, reason=result.stop_reason))
             return EXIT_SUSPENDED
@@ -162,8 +239,9 @@ class Driver:
 
     def _tensorboard_folder(self) -> str | None:
         """TensorBoard reads folders, so its files are kept with runs in a directory."""
-        scheme, _, path = self._options.run.store.partition("://")
-        return str(Path(path) / self._options.run.prefix / "tensorboard") if scheme == "file" else None
+        run = self._options.prepared.run
+        scheme, _, path = run.store.partition("://")
+        return str(Path(path) / run.prefix / "tensorboard") if scheme == "file" else None
 
     def _drain(self, coordinator: DriverHandle) -> None:
         for line in coordinator.drain():
@@ -202,18 +280,17 @@ def _write(out: TextIO, line: str) -> None:
     out.flush()
 
 
-def _failed(message: str, hint: str, exit_code: int) -> events.Failed:
-    return events.Failed(time=time.time(), message=message, hint=hint, exit_code=exit_code)
+def _failed(message: str, hint: str, exit_code: int, reason: str = "") -> events.Failed:
+    return events.Failed(time=time.time(), message=message, hint=hint, exit_code=exit_code, reason=reason)
 
 
 def _parse(arguments: Sequence[str]) -> DriverOptions:
     parser = argparse.ArgumentParser(prog="python -m sojourn_trainer.driver")
     for name in ("store", "prefix", "name", "run-id", "job-folder", "spec-digest", "ray-address"):
         parser.add_argument(f"--{name}", required=True)
+    for name in ("machines", "failures"):
+        parser.add_argument(f"--{name}", type=int, default=0)
     found = parser.parse_args(arguments)
-    return DriverOptions(
-        run=RunRef(found.store, found.prefix, found.name, found.run_id),
-        job_folder=found.job_folder,
-        spec_digest=found.spec_digest,
-        ray_address=found.ray_address,
-    )
+    run = RunRef(found.store, found.prefix, found.name, found.run_id)
+    prepared = PreparedRun(run, found.job_folder, found.spec_digest)
+    return DriverOptions(prepared, found.ray_address, found.machines, found.failures)

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
 from sojourn.api import TrainingJob
 from sojourn.api.digest import canonical_json, run_definition, spec_digest
 from sojourn.errors import InvalidInput, NotFound, Refused, SojournError
-from sojourn.runlog.address import resolve
+from sojourn.runlog.address import Address, resolve
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo, Created, KeepBest, Parent
-from sojourn.runlog.runs import create_run, find_run, run_prefix
+from sojourn.runlog.runs import LOCAL, create_run, find_run, run_prefix
 from sojourn.store.base import KeyMissing, Store
 from sojourn_trainer.workers.assignment import RunRef
 
@@ -34,12 +34,16 @@ class RunRequest:
         code: the archive, or None where the code is installed or the run has it already.
         new: begin a new run even if one of this name exists.
         restore_from: address of a checkpoint to start a new run from, over the manifest's restoreFrom.
+        namespace: where the run lies in its store.
+        run_id: the run to work on, where it is known already.
     """
 
     job: TrainingJob
     code: bytes | None = None
     new: bool = False
     restore_from: str | None = None
+    namespace: str = LOCAL
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,13 @@ def prepare_run(store: Store, request: RunRequest) -> PreparedRun:
 
     Raises:
         Fenced: the run of that name has moved away.
+        NotFound: there is no run with the id that is asked for.
         Refused: the manifest defines another run than the one of that name.
         InvalidInput: the task's code is missing, or the checkpoint to restore from cannot be used.
     """
     job = request.job
     digest = spec_digest(job)
-    existing = None if request.new else _existing(store, job)
+    existing = None if request.new else existing_run(store, request)
     if existing is not None:
         existing.refuse_if_fenced()
         _refuse_changed(store, existing, job, digest)
@@ -99,9 +104,13 @@ def _keep_code(store: Store, key: str, code: bytes | None, digest: str) -> None:
         ) from error
 
 
-def _existing(store: Store, job: TrainingJob) -> RunLog | None:
+def existing_run(store: Store, request: RunRequest) -> RunLog | None:
+    """The run that is to be resumed, or None where there is none yet. Raises NotFound if it is asked for by its id."""
+    name = request.job.name
+    if request.run_id:
+        return find_run(store, f"{name}-{request.run_id}", request.namespace)
     try:
-        return find_run(store, job.name)
+        return find_run(store, name, request.namespace)
     except NotFound:
         return None
 
@@ -140,13 +149,14 @@ def _differing(left: object, right: object, path: str) -> list[str]:
 def _begin(store: Store, request: RunRequest, digest: str) -> tuple[RunRef, str]:
     job = request.job
     run_id = str(uuid.uuid4())
-    prefix = run_prefix(job.name, run_id)
+    prefix = run_prefix(job.name, run_id, request.namespace)
     folder = keep_job(store, prefix, request)
     best = job.spec.checkpoint.keep_best
     parent, start = _origin(store, request, run_id)
     created = Created(
         run_id=run_id,
         name=job.name,
+        namespace=request.namespace,
         spec_digest=digest,
         job_digest=f"blake3:{folder.removeprefix('job/')}",
         keep_best=KeepBest(metric=best.metric, mode=best.mode) if best is not None else None,
@@ -169,7 +179,10 @@ def _origin(store: Store, request: RunRequest, run_id: str) -> tuple[Parent | No
         wanted = spec.checkpoint
     if wanted is None:
         return None, None
-    source, commit = resolve(store, wanted)
+    address = Address.parse(wanted)
+    if "/" not in wanted:
+        address = replace(address, namespace=request.namespace)
+    source, commit = resolve(store, address)
     source.pin([commit.checkpoint], holder=f"run {request.job.name}-{run_id}", until=None, pin_id=run_id)
     info = _info(commit, source.prefix)
     parent = Parent(store=store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sojourn.api.policy import CheckpointPolicy
@@ -16,10 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Sweeps in a thread of its own after commits; commits that come during a sweep share the next one."""
+    """Sweeps in a thread of its own after commits; commits that come during a sweep share the next one.
 
-    def __init__(self, run: RunLog, policy: CheckpointPolicy) -> None:
+    Args:
+        on_retired: told the keys of checkpoints that do not exist any more.
+    """
+
+    def __init__(self, run: RunLog, policy: CheckpointPolicy, on_retired: Callable[[tuple[str, ...]], None]) -> None:
         self._run = run
+        self._on_retired = on_retired
         self._policy = as_retention_policy(policy)
         self._wanted = threading.Event()
         self._closed = False
@@ -49,9 +55,12 @@ class Retention:
 
     def _sweep(self, term: int) -> None:
         try:
-            sweep(self._run, self._policy, term=term, now=datetime.now(UTC))
+            report = sweep(self._run, self._policy, term=term, now=datetime.now(UTC))
         except SojournError as error:
             log.warning("old checkpoints could not be removed, the next commit tries again: %s", error)
+            return
+        if report.retired:
+            self._on_retired(report.retired)
 
 
 def as_retention_policy(policy: CheckpointPolicy) -> RetentionPolicy:

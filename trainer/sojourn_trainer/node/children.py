@@ -12,13 +12,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 def start_child(
-    command: Sequence[str], environment: Mapping[str, str], *, stderr: int | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, its output in a pipe; on Linux it gets SIGTERM when its parent dies."""
     return subprocess.Popen(
         command,
         env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=stderr,
         start_new_session=True,

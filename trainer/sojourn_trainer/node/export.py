@@ -20,9 +20,8 @@ def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
         SojournError: the export failed; the message is that of the command.
     """
     begun = time.monotonic()
-    _, _, folder = run.prefix.rpartition("/")
     command = [
-        *(sys.executable, "-m", "sojourn", "export", folder, "--store", run.store),
+        *(sys.executable, "-m", "sojourn", "export", run.prefix, "--store", run.store),
         *("--format", ",".join(name.lower() for name in formats), "-o", "json"),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -31,5 +30,12 @@ def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
             f"the run is complete, and its export failed: {done.stderr.strip()[-1500:]}",
             hint=f"Try again with: sojourn export {run.name} --store {run.store}",
         )
-    version = json.loads(done.stdout)["entry"]["version"]
-    return events.Exported(time=time.time(), version=version, formats=tuple(formats), seconds=time.monotonic() - begun)
+    entry = json.loads(done.stdout)["entry"]
+    return events.Exported(
+        time=time.time(),
+        version=entry["version"],
+        formats=tuple(formats),
+        seconds=time.monotonic() - begun,
+        step=entry["step"],
+        manifest=entry["manifest"],
+    )

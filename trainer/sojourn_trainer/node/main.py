@@ -17,14 +17,21 @@ from sojourn.progress.output import open_renderer
 from sojourn.store.open import open_store
 from sojourn.store.probe import probe_exclusive_create
 from sojourn_trainer.driver.prepare import PreparedRun, RunRequest, prepare_run
-from sojourn_trainer.node.ray_head import RayHead
-from sojourn_trainer.node.supervisor import Supervisor
+from sojourn_trainer.node.ray_plans import local_head
+from sojourn_trainer.node.stops import Stops
+from sojourn_trainer.node.supervisor import Supervisor, Surroundings
 from sojourn_trainer.settings import read_settings
+
+_GRACE_MARGIN_SECONDS = 2.0  # for Ray to end
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one job to its end; returns the exit code (docs/reference/exit-codes.md)."""
+    """Run one job, or one pod of it, to its end; returns the exit code (docs/reference/exit-codes.md)."""
     found = _parser().parse_args(arguments)
+    if found.verb == "pod":
+        from sojourn_trainer.node.pod.main import run_pod
+
+        return run_pod()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with open_renderer(found.events) as renderer:
         try:
@@ -35,8 +42,18 @@ def main(arguments: Sequence[str]) -> int:
                 events.Failed(time=time.time(), message=error.message, hint=error.hint, exit_code=error.exit_code)
             )
             return error.exit_code
-        ray = None if found.ray_address else RayHead(job, read_settings())
-        return Supervisor(job, prepared, renderer, ray, found.ray_address).run()
+        stops = Stops(max(1.0, job.spec.termination_grace_period_seconds - _GRACE_MARGIN_SECONDS))
+        stops.listen()
+        around = Surroundings(
+            ray=None if found.ray_address else local_head(job, read_settings()),
+            ray_address=found.ray_address or "auto",
+            limit_seconds=job.spec.active_deadline_seconds,
+        )
+        supervisor = Supervisor(job, prepared, renderer, stops, around)
+        try:
+            return supervisor.run()
+        finally:
+            supervisor.close()
 
 
 def _prepare(job: TrainingJob, found: argparse.Namespace) -> PreparedRun:
@@ -55,7 +72,9 @@ def _read_job(path: str) -> TrainingJob:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sojourn_trainer.node")
-    run = parser.add_subparsers(dest="verb", required=True).add_parser("run", help="run a TrainingJob on this machine")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("pod", help="be a pod of a TrainingAttempt; the environment says of which")
+    run = verbs.add_parser("run", help="run a TrainingJob on this machine")
     run.add_argument("--job", required=True, help="the TrainingJob as JSON")
     run.add_argument("--store", required=True, help="address of the run's store")
     run.add_argument("--code", help="tar archive of the task's code")

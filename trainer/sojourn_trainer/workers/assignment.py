@@ -96,13 +96,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class WorkerFailure:
-    """Why a worker's training raised; `permanent` if trying again cannot help."""
+    """Why a worker's training raised; `permanent` if trying again cannot help, `reason` the kind of error."""
 
     rank: int
     message: str
     hint: str
     permanent: bool
     exit_code: int
+    reason: str = ""
 
 
 class CoordinatorPort(Protocol):
