@@ -101,8 +101,7 @@ class Operator:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         self._metrics = Metrics(registry)
-        limits = Limits(settings.qps, settings.burst, settings.request_seconds, settings.watch_seconds)
-        self._port = ApiServer(connection, ALL, clock, limits=limits, observe=self._metrics.observer(""))
+        self._port = self._dial("", connection)
         self._manager = self._managed(kinds)
         self._leads = False
 
@@ -152,17 +151,22 @@ class Operator:
         )
         manager = Manager(self._clock, self._metrics, pace)
         cluster = manager.local(self._port, (settings.namespace,) if settings.namespace else ())
-        context = Context(cluster, manager, settings, self._clock, self._metrics.registry)
+        context = Context(cluster, manager, self._dial, settings, self._clock, self._metrics.registry, home=self._home)
         for kind in kinds:
             if not (kind.whole_cluster and settings.namespace):
                 manager.add(kind.make(context))
         manager.build()
         return manager
 
+    def _dial(self, name: str, connection: Connection) -> ApiServer:
+        settings = self._settings
+        limits = Limits(settings.qps, settings.burst, settings.request_seconds, settings.watch_seconds)
+        return ApiServer(connection, ALL, self._clock, name=name, limits=limits, observe=self._metrics.observer(name))
+
     def _exposition(self) -> Answer:
-        for cluster, caches in self._manager.caches().items():
+        for view, caches in self._manager.caches().items():
             for plural, size in caches.sizes().items():
-                self._metrics.cached_objects.labels(cluster, plural).set(size)
+                self._metrics.cached_objects.labels(view, plural).set(size)
         return Answer(200, generate_latest(self._metrics.registry), CONTENT_TYPE_LATEST)
 
     def _health(self) -> Answer:

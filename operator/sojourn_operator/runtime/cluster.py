@@ -64,8 +64,23 @@ class Cluster:
 
 
 class Remotes(Protocol):
-    """The clusters behind RemoteClusters that are connected now."""
+    """The clusters behind RemoteClusters, as far as somebody has connected them."""
 
-    def get(self, name: str) -> Cluster | None:
-        """The connected cluster of this name, or None."""
+    def connect(self, port: ClusterPort) -> None:
+        """Bring in a cluster under its port's name, in place of an earlier one of that name."""
+        ...
+
+    def disconnect(self, name: str) -> None:
+        """Let go of a cluster."""
+        ...
+
+    def port(self, name: str) -> ClusterPort | None:
+        """The API of a connected cluster, or None."""
+        ...
+
+    def view(self, name: str, namespace: str) -> Cluster | None:
+        """A connected cluster seen through one namespace, whose caches are filled; else None.
+
+        The first call begins to watch there, so ask again soon. A credential for that one namespace suffices.
+        """
         ...

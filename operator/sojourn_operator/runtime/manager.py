@@ -41,6 +41,12 @@ class _Member:
     threads: list[Thread] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Remote:
+    port: ClusterPort
+    views: dict[str, _Member] = field(default_factory=dict)
+
+
 class Manager:
     """Controllers, and the clusters they work on: the operator's own, and remote ones that come and go.
 
@@ -57,14 +63,15 @@ class Manager:
         self._pace = pace or Pace()
         self._strict = strict
         self._lock = Lock()
-        self._members: dict[str, _Member] = {}
+        self._remotes: dict[str, _Remote] = {}
         self._stop = Event()
         self._workers: list[Thread] = []
         self._started = False
 
     def local(self, port: ClusterPort, namespaces: Sequence[str] = ()) -> Cluster:
         """The operator's own cluster, before its controllers are made."""
-        return self._member(port, namespaces).cluster
+        self._local = self._member(port, namespaces)
+        return self._local.cluster
 
     def add(self, controller: Controller) -> None:
         """Run a controller; before `build`."""
@@ -72,52 +79,59 @@ class Manager:
         self.works.append(work)
         for watch in controller.watches:
             if watch.cluster != EVERY_REMOTE:
-                self._members[watch.cluster].caches.subscribe(watch, _adder(work, watch.keys))
+                self._local.caches.subscribe(watch, _adder(work, watch.keys))
 
     def build(self) -> None:
         """Make the informers of the operator's own cluster, once all controllers are added."""
-        self._members[""].caches.build()
+        self._local.caches.build()
 
-    def connect(self, port: ClusterPort, namespaces: Sequence[str] = ()) -> Cluster:
+    def connect(self, port: ClusterPort) -> None:
         """Bring in a remote cluster, in place of an earlier one of its name."""
         self.disconnect(port.name)
-        member = self._member(port, namespaces)
-        for work in self.works:
-            for watch in work.controller.watches:
-                if watch.cluster == EVERY_REMOTE:
-                    member.caches.subscribe(watch, _adder(work, watch.keys))
-        member.caches.build()
-        if self._started:
-            self._run_informers(member)
-        return member.cluster
+        with self._lock:
+            self._remotes[port.name] = _Remote(port)
 
     def disconnect(self, name: str) -> None:
         """Let go of a remote cluster. Its threads end with their current watch."""
         with self._lock:
-            member = self._members.pop(name, None)
-        if member is not None:
+            remote = self._remotes.pop(name, None)
+        for member in remote.views.values() if remote is not None else ():
             member.stop.set()
 
-    def get(self, name: str) -> Cluster | None:
-        """A connected remote cluster whose caches are filled, or None."""
+    def port(self, name: str) -> ClusterPort | None:
+        """The API of a connected remote cluster, or None."""
         with self._lock:
-            member = self._members.get(name) if name else None
-        if member is None or not all(informer.is_synced for informer in member.caches.informers):
+            remote = self._remotes.get(name)
+            return remote.port if remote is not None else None
+
+    def view(self, name: str, namespace: str) -> Cluster | None:
+        """A connected cluster seen through one namespace, once its caches are filled; the first call begins to."""
+        with self._lock:
+            remote = self._remotes.get(name)
+            if remote is None:
+                return None
+            member = remote.views.get(namespace)
+            if member is None:
+                member = remote.views[namespace] = self._member(remote.port, (namespace,))
+                self._watch_remote(member)
+        if not all(informer.is_synced for informer in member.caches.informers):
             return None
         return member.cluster
 
     def caches(self) -> dict[str, ClusterCaches]:
-        """The caches of every cluster, by its name."""
+        """The caches of every cluster and namespace that is watched, by "", or the cluster's and namespace's name."""
         with self._lock:
-            return {name: member.caches for name, member in self._members.items()}
+            views = {
+                f"{name}/{namespace}": member.caches
+                for name, remote in self._remotes.items()
+                for namespace, member in remote.views.items()
+            }
+        return {"": self._local.caches, **views}
 
     def start(self) -> None:
         """Begin to watch, and to work once the own cluster's caches are filled."""
         self._started = True
-        with self._lock:
-            members = list(self._members.values())
-        for member in members:
-            self._run_informers(member)
+        self._run_informers(self._local)
         self._workers = [
             _thread(f"{work.controller.name}-{number}", self._run_worker, work)
             for work in self.works
@@ -127,21 +141,18 @@ class Manager:
     @property
     def is_synced(self) -> bool:
         """Whether the own cluster's caches are filled."""
-        return all(informer.is_synced for informer in self._members[""].caches.informers)
+        return all(informer.is_synced for informer in self._local.caches.informers)
 
     @property
     def is_alive(self) -> bool:
         """Whether every thread that should run does."""
-        with self._lock:
-            threads = [thread for member in self._members.values() for thread in member.threads]
+        threads = [thread for member in self._all() for thread in member.threads]
         return all(thread.is_alive() for thread in (*threads, *self._workers))
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish the reconciles under way, for so long, and end. Watches are left to die with the process."""
         self._stop.set()
-        with self._lock:
-            members = list(self._members.values())
-        for member in members:
+        for member in self._all():
             member.stop.set()
         for work in self.works:
             work.queue.close()
@@ -149,17 +160,25 @@ class Manager:
         for thread in self._workers:
             thread.join(max(deadline - self._clock.monotonic(), 0.0))
 
+    def _all(self) -> Sequence[_Member]:
+        with self._lock:
+            views = [member for remote in self._remotes.values() for member in remote.views.values()]
+        return [self._local, *views]
+
     def _member(self, port: ClusterPort, namespaces: Sequence[str]) -> _Member:
         caches = ClusterCaches(port, self._clock, namespaces, self._pace.resync_seconds)
-        cluster = Cluster(
-            port,
-            caches,
-            EventRecorder(port, self._clock, COMPONENT),
-            StatusWriter(port, self._clock, self._pace.progress_seconds),
-        )
-        with self._lock:
-            member = self._members[port.name] = _Member(cluster, caches)
-        return member
+        events = EventRecorder(port, self._clock, COMPONENT)
+        statuses = StatusWriter(port, self._clock, self._pace.progress_seconds)
+        return _Member(Cluster(port, caches, events, statuses), caches)
+
+    def _watch_remote(self, member: _Member) -> None:
+        for work in self.works:
+            for watch in work.controller.watches:
+                if watch.cluster == EVERY_REMOTE:
+                    member.caches.subscribe(watch, _adder(work, watch.keys))
+        member.caches.build()
+        if self._started:
+            self._run_informers(member)
 
     def _run_informers(self, member: _Member) -> None:
         member.threads = [
@@ -174,7 +193,7 @@ class Manager:
 
     def _run_worker(self, work: Work) -> None:
         # Before all caches are filled a reconcile would take what it does not see for missing.
-        for informer in self._members[""].caches.informers:
+        for informer in self._local.caches.informers:
             while not self._stop.is_set() and not informer.wait_for_sync(_TAKE_SECONDS):
                 pass
         while not self._stop.is_set():

@@ -12,7 +12,7 @@ from sojourn_operator.resources import CONFIG_MAPS, EVENTS, SECRETS
 
 @pytest.fixture
 def harness() -> Harness:
-    return Harness([Rows])
+    return Harness([Rows], rights=False)
 
 
 def test_children_are_made_and_come_back(harness: Harness) -> None:
@@ -85,6 +85,6 @@ def test_it_converges_when_killed_at_every_write() -> None:
         harness.delete(CONFIG_MAPS, "work", "table")
         harness.settle()
 
-    struck = crash_at_every_write(lambda: Harness([Rows]), story)
+    struck = crash_at_every_write(lambda: Harness([Rows], rights=False), story)
     assert any("create Secret work/table-2" in point for point in struck)
     assert any("patch ConfigMap work/table (metadata.finalizers)" in point for point in struck)

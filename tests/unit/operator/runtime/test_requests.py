@@ -115,7 +115,7 @@ def test_a_status_is_written_when_it_differs_and_progress_now_and_then() -> None
 def test_conditional_writes_of_one_plan_follow_each_other() -> None:
     clock = FakeClock()
     port = FaultyPort(memory_cluster(clock))
-    cluster = Harness([], clock=clock).manager.local(port)
+    cluster = Harness([], clock=clock, rights=False).manager.local(port)
     version = port.create(config_map("default", "one"))["metadata"]["resourceVersion"]
     patches = [Patch(CONFIG_MAPS, "default", "one", {"data": {"a": str(n)}}, version) for n in range(3)]
     perform(Plan(patches), cluster)
