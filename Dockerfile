@@ -1,4 +1,4 @@
-# Three images from one file: docker build --target operator|trainer|serving .
+# Four images from one file: docker build --target operator|mover|trainer|serving .
 # BASE_IMAGE must have Python 3.11 or later as python3, with the venv module.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -49,6 +49,21 @@ ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=sojourn-operator \
       org.opencontainers.image.description="Sojourn's operator: no TensorFlow, no Ray" \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION}
+USER 65532:65532
+
+FROM runtime AS mover
+COPY requirements/mover.txt /opt/sojourn/requirements.txt
+RUN --mount=type=bind,from=build,source=/opt/build,target=/opt/build \
+    /opt/build/bin/uv pip install --no-cache --python /opt/sojourn --no-deps --require-hashes \
+      -r /opt/sojourn/requirements.txt \
+    && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /opt/sojourn/lib
+COPY --from=sojourn /layer /
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title=sojourn-mover \
+      org.opencontainers.image.description="Sojourn's movers: they probe stores and carry runs between them" \
       org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.revision=${REVISION}
 USER 65532:65532

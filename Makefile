@@ -64,6 +64,7 @@ requirements: ## compile requirements/*.txt again (UPGRADE=--upgrade for newer v
 	$(call compile,build,requirements/build.in $(SAME))
 	$(call compile,base,pyproject.toml $(SAME))
 	$(call compile,operator,pyproject.toml --extra operator $(SAME))
+	$(call compile,mover,pyproject.toml --extra mover $(SAME))
 	$(call compile,tensorflow,pyproject.toml requirements/cpu.in $(SAME))
 	$(call compile,trainer,pyproject.toml requirements/cpu.in --extra trainer --override requirements/override.txt $(SAME))
 	$(call compile,serving,pyproject.toml requirements/cpu.in --extra serving --override requirements/override.txt $(SAME))
@@ -98,6 +99,7 @@ lint: setup ## style, types, import contracts, drift of generated files
 	run $(BIN)/mypy $(PACKAGES:%=-p %); \
 	run $(BIN)/lint-imports; \
 	run $(BIN)/python -m sojourn.api.generate --check; \
+	run $(BIN)/python charts/generate.py --check $(HELM); \
 	exit $$failed
 
 .PHONY: format
@@ -105,9 +107,14 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Helm is the one in PATH, or the one that clusters-up has built.
+HELM = $(addprefix --helm ,$(lastword $(sort $(wildcard $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sojourn/bin/helm-*/helm)) \
+	$(shell command -v helm)))
+
 .PHONY: manifests
-manifests: setup ## write CRDs, JSON schemas and the field reference from the Python models
+manifests: setup ## write CRDs, JSON schemas, the field reference and the chart's rules from the Python models
 	$(BIN)/python -m sojourn.api.generate
+	$(BIN)/python charts/generate.py $(HELM)
 
 .PHONY: docs
 docs: manifests ## write the generated pages and check every link
@@ -119,11 +126,12 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_PREFIX ?= sojourn
 IMAGE_ARGS ?=
 
-.PHONY: image-operator image-trainer image-serving
+.PHONY: image-operator image-mover image-trainer image-serving
 image-operator: ## build the operator's image (ENGINE=buildah|docker, IMAGE_PREFIX=, IMAGE_ARGS=)
+image-mover: ## build the image of the pods that probe stores and carry runs
 image-trainer: ## build the trainer's image
 image-serving: ## build the model server's image
-image-operator image-trainer image-serving: image-%:
+image-operator image-mover image-trainer image-serving: image-%:
 	$(if $(ENGINE),,$(error neither buildah nor docker is installed))
 	$(ENGINE) build $(if $(filter %buildah,$(ENGINE)),--layers) --target $* --tag $(IMAGE_PREFIX)-$*:$(VERSION) \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_ARGS) .

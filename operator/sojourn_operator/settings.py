@@ -55,7 +55,7 @@ class Settings:
     trainer_image: str = _setting(f"sojourn-trainer:{__version__}", "image of training pods whose job names none")
     serving_image: str = _setting(f"sojourn-serving:{__version__}", "image of model servers that name none")
     mover_image: str = _setting(
-        f"sojourn-operator:{__version__}", "image of the pods that probe stores, copy checkpoints and write fences"
+        f"sojourn-mover:{__version__}", "image of the pods that probe stores, copy checkpoints and write fences"
     )
     image_pull_policy: str = _setting("IfNotPresent", "pull policy of these images: Always, IfNotPresent or Never")
     image_pull_secrets: str = _setting("", "comma-separated names of pull secrets that pods with these images mention")

@@ -17,13 +17,15 @@ from packaging.version import Version
 SETS: dict[str, list[str]] = {
     "base": [],
     "operator": ["operator"],
+    "mover": ["mover"],
     "trainer": ["trainer"],
     "serving": ["serving"],
-    "dev": ["operator", "trainer", "serving", "report", "dev"],
+    "dev": ["operator", "mover", "trainer", "serving", "report", "dev"],
 }
 FORBIDDEN = {
     "base": {"tensorflow", "tensorflow-cpu", "keras", "ray", "kubernetes"},
     "operator": {"tensorflow", "tensorflow-cpu", "keras", "ray"},
+    "mover": {"tensorflow", "tensorflow-cpu", "keras", "ray", "kubernetes"},
     "trainer": {"tensorflow"},
     "serving": {"tensorflow", "ray"},
     "dev": {"tensorflow"},

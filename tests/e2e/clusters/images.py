@@ -14,7 +14,7 @@ from e2e.clusters.base_image import authorities, base_image, buildah_environment
 from e2e.clusters.commands import run
 from e2e.clusters.layout import REGISTRY_NAME, repository
 
-TARGETS = ("operator", "trainer", "serving")
+TARGETS = ("operator", "mover", "trainer", "serving")
 # What the Dockerfile copies, and itself.
 INPUTS = (
     "Dockerfile",
