@@ -38,6 +38,19 @@ SECTIONS: dict[str, tuple[Verb, ...]] = {
         Verb("serve", "Serve an exported model over HTTP.", "serving"),
         Verb("predict", "Ask a served model for predictions."),
     ),
+    "On a cluster": (
+        Verb("submit", "Create a job on a cluster, with its code.", "cluster"),
+        Verb("status", "Show jobs on a cluster, or one with all that belongs to it.", "cluster"),
+        Verb("watch", "Show a job's progress until it ends.", "cluster"),
+        Verb("logs", "Print what a job's pods wrote, also when they are gone.", "cluster"),
+        Verb("checkpoint", "Let a running job commit a checkpoint now.", "cluster"),
+        Verb("suspend", "Let a job commit a checkpoint and stop.", "cluster"),
+        Verb("resume", "Let a suspended job go on.", "cluster"),
+        Verb("migrate", "Carry a job to another cluster, where it goes on.", "cluster"),
+        Verb("clusters", "List the clusters that jobs can be carried to.", "cluster"),
+        Verb("dashboard", "Open a running job's Ray dashboard.", "cluster"),
+        Verb("rollback", "Serve an earlier version of a model.", "cluster"),
+    ),
     "Shell": (Verb("completion", "Print the completion script for a shell."),),
 }
 

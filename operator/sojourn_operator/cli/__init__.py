@@ -1,0 +1,1 @@
+"""The verbs for clusters. Each module is imported only when its verb is called."""

@@ -1,0 +1,23 @@
+"""`sojourn suspend`: commit a checkpoint, stop, and free what the job holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from sojourn_operator.cli.options import cluster_options, named, timeout_option
+
+if TYPE_CHECKING:
+    from sojourn_operator.client import Client
+
+
+@click.command(short_help="Let a job commit a checkpoint and stop.")
+@named("trainingjobs", "JOB")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until its pods are gone.")
+@timeout_option(600.0, "Wait at most so long.")
+@cluster_options
+def suspend(client: Client, name: str, wait: bool, timeout: float | None) -> None:
+    """Let a job commit a checkpoint and stop. `sojourn resume` goes on from there."""
+    step = client.job(name).suspend(wait=wait, timeout=timeout)
+    click.echo("Asked it to suspend itself." if step is None else f"Suspended at step {step:,}, all of it committed.")
