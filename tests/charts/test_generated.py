@@ -91,12 +91,12 @@ def test_every_value_has_a_schema_and_a_default() -> None:
 
 def test_every_value_is_used() -> None:
     def used(path: str) -> bool:
-        # A part is enough where the whole is handed on, or where a helper looks it up.
-        *parents, name = path.split(".")
-        whole = re.escape(f".Values.{path}")
-        held = f"[$](images)[.]{name}\\b" if parents == ["images"] else "$^"
-        by_role = parents == ["images"] and f'"role" "{name}"' in TEMPLATES
-        return by_role or bool(re.search(rf"{whole}\b|{held}", TEMPLATES))
+        # The whole of a part may be handed on, and images are looked up by a helper.
+        parent, _, name = path.rpartition(".")
+        ways = [rf"[.]Values[.]{re.escape(path)}\b", rf"toYaml [.]Values[.]{re.escape(parent)}\b"]
+        if parent == "images":
+            ways += [rf"[$]images[.]{name}\b", f'"role" "{name}"']
+        return any(re.search(way, TEMPLATES) for way in ways)
 
     assert [path for path in properties(SCHEMA) if path != "global" and not used(path)] == []
 
