@@ -127,17 +127,18 @@ EDIT: Final = Role(
 UNINSTALL: Final = Role(
     "uninstall",
     "the job that takes our finalizers off before the operator goes",
-    (Right(_NAMESPACED, ("list", "patch")),),
+    (Right(_NAMESPACED, ("get", "list", "patch")),),
 )
 UNINSTALL_CLUSTER: Final = Role(
-    "uninstall-cluster", "the same, on what belongs to the whole cluster", (Right(_CLUSTER_WIDE, ("list", "patch")),)
+    "uninstall-cluster",
+    "the same, on what belongs to the whole cluster",
+    (Right(_CLUSTER_WIDE, ("get", "list", "patch")),),
 )
 UNINSTALL_HOME: Final = Role(
     "uninstall-home",
     "the same, in the operator's namespace: it stops the operator first",
     (
-        Right((r.DEPLOYMENTS,), ("get",)),
-        Right((r.DEPLOYMENTS,), ("patch",), "scale"),
+        Right((r.DEPLOYMENTS,), ("patch",)),
         Right((r.PODS,), ("list",)),
     ),
 )

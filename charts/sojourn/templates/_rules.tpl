@@ -375,6 +375,7 @@
   - trainingattempts
   - trainingjobs
   verbs:
+  - get
   - list
   - patch
 {{- end }}
@@ -386,6 +387,7 @@
   resources:
   - remoteclusters
   verbs:
+  - get
   - list
   - patch
 {{- end }}
@@ -396,12 +398,6 @@
   - apps
   resources:
   - deployments
-  verbs:
-  - get
-- apiGroups:
-  - apps
-  resources:
-  - deployments/scale
   verbs:
   - patch
 - apiGroups:
