@@ -25,6 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sojourn import __version__
 from sojourn.errors import SojournError
 from sojourn_operator.context import Context
+from sojourn_operator.modelserver.controller import ModelServerController
 from sojourn_operator.resources import ALL
 from sojourn_operator.runtime.api import ApiServer, Limits
 from sojourn_operator.runtime.clock import Clock, SystemClock
@@ -55,6 +56,7 @@ class Kind:
 CONTROLLERS: Final[Sequence[Kind]] = (
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
+    Kind(ModelServerController),
 )
 
 

@@ -22,6 +22,8 @@ from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.task.ignore import IGNORE_FILE, IgnoreRules
 
 LIMIT_BYTES = 32 * 1024 * 1024
+ARCHIVE_FILE = "code.tar"
+"""Name of an archive where it is a file among others: in a run's folder, in a ConfigMap."""
 _PREFIX = "blake3:"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sojourn.api import TrainingJob
 from sojourn.client.jobs import load_submission
 from sojourn.errors import InvalidInput, Refused
-from sojourn.task.archive import Archive, archive_key, files_of, pack
+from sojourn.task.archive import ARCHIVE_FILE, Archive, archive_key, files_of, pack
 from sojourn_operator.client.client import Client
 from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS, TRAINING_JOBS
 from sojourn_operator.runtime.objects import Object
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 CONFIG_MAP_BYTES: Final = 900 * 1024
 """A ConfigMap holds 1 MiB in all, base64 included."""
-ARCHIVE_FILE: Final = "code.tar"
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 

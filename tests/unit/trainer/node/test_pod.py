@@ -14,11 +14,11 @@ from sojourn.api import TrainingJob
 from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.store.memory import MemoryStore
 from sojourn.store.posix import PosixStore
-from sojourn.task.archive import pack
+from sojourn.task.archive import archive_key, pack
 from sojourn_trainer.driver.prepare import RunRequest, prepare_run
 from sojourn_trainer.driver.requests import CheckpointRequests
 from sojourn_trainer.node.pod import outcome
-from sojourn_trainer.node.pod.code import archive_key, find_code
+from sojourn_trainer.node.pod.code import find_code
 from sojourn_trainer.node.pod.head import is_replaced, is_stopped
 from sojourn_trainer.node.pod.logs import LogPlace, Tail, forget_old_logs
 from sojourn_trainer.node.pod.main import job_of
@@ -85,6 +85,19 @@ def test_a_config_map_becomes_an_archive_of_its_files_alone(tmp_path: Path) -> N
     assert archive.digest == expected.digest
     with pytest.raises(InvalidInput, match="not mounted"):
         find_code(job(configMap={"name": "code"}), MemoryStore("code"), None)
+
+
+def test_a_config_map_may_hold_the_archive_itself(tmp_path: Path) -> None:
+    """As `sojourn submit` makes it of code in folders, which a ConfigMap cannot hold."""
+    (tmp_path / "code" / "package").mkdir(parents=True)
+    (tmp_path / "code" / "package" / "tasks.py").write_text("def build(): ...\n")
+    archive = pack(tmp_path / "code")
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    (mounted / "code.tar").write_bytes(archive.data)
+    found = find_code(job(configMap={"name": "code"}), MemoryStore("code"), mounted)
+    assert found.code == archive.data
+    assert found.job.spec.task.code.archive.digest == archive.digest
 
 
 def test_an_archive_is_found_by_its_digest_and_checked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sojourn.api import TrainingJob
 from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.store.base import KeyMissing, Store
 from sojourn.store.open import open_store
-from sojourn.task.archive import LIMIT_BYTES, pack
+from sojourn.task.archive import ARCHIVE_FILE, LIMIT_BYTES, archive_key, pack
 
 _DOWNLOAD_SECONDS = 60
 
@@ -29,7 +29,8 @@ class JobWithCode:
 def find_code(job: TrainingJob, store: Store, mounted: Path | None) -> JobWithCode:
     """The job with its code.
 
-    A ConfigMap's files are packed, so that all workers, and a run that moves to another cluster, have the same ones.
+    A ConfigMap's files are packed, so that all workers, and a run that moves to another cluster, have the same ones;
+    one that holds nothing but code.tar is such an archive already.
 
     Args:
         job: as the attempt has it.
@@ -58,26 +59,28 @@ def find_code(job: TrainingJob, store: Store, mounted: Path | None) -> JobWithCo
     return JobWithCode(job, data)
 
 
-def archive_key(digest: str) -> str:
-    """Where a store keeps an archive for jobs that are yet to start."""
-    return f"code/{digest.removeprefix('blake3:')}.tar"
-
-
 def _packed(job: TrainingJob, name: str, mounted: Path | None) -> JobWithCode:
     if mounted is None or not mounted.is_dir():
         raise InvalidInput(f"the ConfigMap {name} with the task's code is not mounted at {mounted or 'SOJOURN_CODE'}")
+    # The kubelet's own entries begin with "..": links to a folder that is named after the time of the mount.
+    files = [file for file in mounted.iterdir() if not file.name.startswith("..")]
+    if [file.name for file in files] == [ARCHIVE_FILE]:
+        data = files[0].read_bytes()
+        return _with_archive(job, f"blake3:{blake3(data).hexdigest()}", data)
     with tempfile.TemporaryDirectory(prefix="sojourn-code-") as scratch:
-        # The kubelet's own entries begin with "..": links to a folder that is named after the time of the mount.
-        for file in mounted.iterdir():
-            if not file.name.startswith(".."):
-                (Path(scratch) / file.name).write_bytes(file.read_bytes())
+        for file in files:
+            (Path(scratch) / file.name).write_bytes(file.read_bytes())
         try:
             archive = pack(scratch)
         except InvalidInput as error:
             raise InvalidInput(f"the ConfigMap {name} cannot be used as code: {error.message}") from error
+    return _with_archive(job, archive.digest, archive.data)
+
+
+def _with_archive(job: TrainingJob, digest: str, data: bytes) -> JobWithCode:
     manifest = job.to_manifest()
-    manifest["spec"]["task"]["code"] = {"archive": {"digest": archive.digest}}
-    return JobWithCode(TrainingJob.model_validate(manifest), archive.data)
+    manifest["spec"]["task"]["code"] = {"archive": {"digest": digest}}
+    return JobWithCode(TrainingJob.model_validate(manifest), data)
 
 
 def _from_store(store: Store, digest: str) -> bytes | None:
