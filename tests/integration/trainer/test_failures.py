@@ -11,6 +11,7 @@ from harness import LocalRun, events, job, new_store
 
 from sojourn.checkpoint.verify import verify_run
 from sojourn.errors import Refused
+from sojourn.store.keys import TEMP_PREFIX
 from sojourn_trainer.workers.assignment import Outcome
 
 pytestmark = pytest.mark.tensorflow
@@ -22,10 +23,14 @@ def test_one_worker_of_two_is_lost(tmp_path: Path) -> None:
     run = LocalRun(new_store(tmp_path), job())
     lost = run.attempt({"SOJOURN_TEST_CRASH_AT": "8", "SOJOURN_TEST_CRASH_RANK": "1", **SLOWLY})
     assert lost.exit_codes[1] == 9
+    half = tmp_path / run.log.prefix / "data" / "7-1-killed" / f"{TEMP_PREFIX}shard"
+    half.parent.mkdir()
+    half.write_bytes(b"as far as its writer came")
     again = run.attempt()
     assert again.result.outcome is Outcome.COMPLETED
     assert again.of(events.Started)[0].restored_step == 5
     assert not verify_run(run.log).problems
+    assert not half.parent.exists()
 
 
 def test_failures_without_a_commit_end_the_job(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.checkpoint.commit import finish
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
+from sojourn.checkpoint.sweep import sweep_interrupted
 from sojourn.errors import Refused, SojournError, StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo
@@ -121,6 +122,7 @@ class Coordinator:
             except SojournError as error:
                 self._failure = _failure_of(error)
                 raise
+            self._sweep_interrupted()
             latest = self._run.state.latest
             self._trained_before = latest.wall_seconds if latest is not None else 0.0
             self._training_since = None
@@ -270,6 +272,12 @@ class Coordinator:
                 self._failure = self._failure or failure
 
     # Inner workings
+
+    def _sweep_interrupted(self) -> None:
+        try:
+            sweep_interrupted(self._run)
+        except SojournError as error:
+            log.warning("what killed writers left could not be removed, the next attempt tries again: %s", error)
 
     def _ask(self, request: Request) -> None:
         if self._request not in (Request.STOP, Request.ABORT) or request is Request.ABORT:
