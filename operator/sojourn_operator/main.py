@@ -26,7 +26,8 @@ from sojourn import __version__
 from sojourn.errors import SojournError
 from sojourn_operator.context import Context
 from sojourn_operator.modelserver.controller import ModelServerController
-from sojourn_operator.resources import ALL
+from sojourn_operator.remotecluster.controller import RemoteClusterController
+from sojourn_operator.resources import ALL, GROUP
 from sojourn_operator.runtime.api import ApiServer, Limits
 from sojourn_operator.runtime.clock import Clock, SystemClock
 from sojourn_operator.runtime.connection import Connection, from_kubeconfig_file, in_cluster
@@ -54,6 +55,7 @@ class Kind:
 
 # One line per kind.
 CONTROLLERS: Final[Sequence[Kind]] = (
+    Kind(RemoteClusterController, whole_cluster=True),
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
     Kind(ModelServerController),
@@ -126,7 +128,9 @@ class Operator:
         # A restarted container has the name of the one before, which may not be quite dead.
         identity = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         term = Term(settings.lease_seconds, settings.renew_deadline_seconds, settings.retry_seconds)
-        elector = Elector(self._port, (self._home, settings.lease_name), identity, self._clock, term)
+        place = (self._home, settings.lease_name)
+        about = {f"{GROUP}/version": __version__, f"{GROUP}/cluster": settings.cluster_name}
+        elector = Elector(self._port, place, identity, self._clock, term, about)
         if not elector.acquire(stop):
             return 0
         self._lead()

@@ -47,6 +47,9 @@ class FaultyPort:
         return self._port.watch(resource, resource_version, namespace, labels)
 
     def create(self, obj: Object) -> Object:
+        if obj["kind"] == "SelfSubjectAccessReview":
+            self._check()
+            return self._port.create(obj)  # a question, though it is asked by a POST
         return self._write(f"create {_what(obj)}", lambda: self._port.create(obj))
 
     def apply(self, obj: Object) -> Object:

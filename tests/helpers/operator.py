@@ -53,9 +53,15 @@ class FakeClock:
         self._seconds += seconds
 
 
-def memory_cluster(clock: FakeClock, name: str = "", namespaces: Sequence[str] = ()) -> MemoryCluster:
-    """A cluster with every kind installed; ours are held to their CRDs, so nothing unknown is written."""
-    cluster = MemoryCluster(ALL, clock, name=name, admission=_admission)
+def memory_cluster(
+    clock: FakeClock, name: str = "", namespaces: Sequence[str] = (), denied: Sequence[tuple[str, str]] = ()
+) -> MemoryCluster:
+    """A cluster with every kind installed; ours are held to their CRDs, so nothing unknown is written.
+
+    Args:
+        denied: verbs and plurals that an access review answers with no.
+    """
+    cluster = MemoryCluster(ALL, clock, name=name, admission=_admission, denied=denied)
     for namespace in namespaces:
         cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     return cluster

@@ -7,6 +7,7 @@ names and the run's log, never by this.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -33,13 +34,24 @@ class Elector:
 
     Args:
         identity: names this process among all candidates, also after its restart.
+        place: namespace and name of the Lease.
+        annotations: what the leader says about itself there.
     """
 
-    def __init__(self, port: ClusterPort, place: tuple[str, str], identity: str, clock: Clock, term: Term) -> None:
+    def __init__(
+        self,
+        port: ClusterPort,
+        place: tuple[str, str],
+        identity: str,
+        clock: Clock,
+        term: Term,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
         self._port = port
         self._namespace, self._name = place
         self._identity = identity
         self._clock = clock
+        self._annotations = dict(annotations or {})
         self._term = term
         # Other clocks are not trusted: a leader is silent when we have seen no change of its Lease for so long.
         self._seen: tuple[str, float] = ("", 0.0)
@@ -89,7 +101,11 @@ class Elector:
         }
         try:
             if lease is None:
-                metadata = {"name": self._name, "namespace": self._namespace}
+                metadata = {
+                    "name": self._name,
+                    "namespace": self._namespace,
+                    "annotations": self._annotations,
+                }
                 spec = {**mine, "acquireTime": now, "leaseTransitions": 0}
                 self._port.create(
                     {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
@@ -108,8 +124,8 @@ class Elector:
         return True
 
     def _write(self, lease: Object, spec: dict[str, Any]) -> None:
-        version = {"resourceVersion": lease["metadata"]["resourceVersion"]}
-        self._port.patch(_LEASES, self._namespace, self._name, {"metadata": version, "spec": spec})
+        metadata = {"resourceVersion": lease["metadata"]["resourceVersion"], "annotations": self._annotations}
+        self._port.patch(_LEASES, self._namespace, self._name, {"metadata": metadata, "spec": spec})
 
     def _is_silent(self, lease: Object) -> bool:
         version = lease["metadata"]["resourceVersion"]

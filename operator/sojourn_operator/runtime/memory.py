@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Condition
 from typing import Any, Literal
@@ -53,6 +53,7 @@ class MemoryCluster:
     Args:
         resources: the kinds that are installed.
         admission: checks and completes what is written, as the schema of a CRD does.
+        denied: verbs and plurals that a SelfSubjectAccessReview answers with no.
         watch_seconds: how long a watch waits for news before it ends; 0 for tests without threads.
     """
 
@@ -64,12 +65,14 @@ class MemoryCluster:
         name: str = "",
         admission: Admission | None = None,
         watch_seconds: float = 0.0,
+        denied: Collection[tuple[str, str]] = (),
     ) -> None:
         self.name = name
         self._resources = Resources(resources)
         self._clock = clock
         self._admission = admission
         self._watch_seconds = watch_seconds
+        self._denied = denied
         self._news = Condition()
         self._objects: dict[_Place, Object] = {}
         self._owned: dict[_Place, frozenset[Path]] = {}
@@ -114,6 +117,9 @@ class MemoryCluster:
                 return
 
     def create(self, obj: Object) -> Object:
+        if obj["kind"] == "SelfSubjectAccessReview":
+            asked = obj["spec"]["resourceAttributes"]
+            return {**obj, "status": {"allowed": (asked["verb"], asked["resource"]) not in self._denied}}
         with self._news:
             return copy.deepcopy(self._create(_plain(obj)))
 

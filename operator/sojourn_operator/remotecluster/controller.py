@@ -1,0 +1,55 @@
+"""RemoteCluster: keeps a connection to another cluster, and says whether it can be used."""
+
+from __future__ import annotations
+
+from sojourn_operator.context import Context
+from sojourn_operator.remotecluster.observe import Problem, look, read_login
+from sojourn_operator.remotecluster.plan import plan
+from sojourn_operator.remotecluster.status import refused_status, seen_status
+from sojourn_operator.resources import REMOTE_CLUSTERS, SECRETS
+from sojourn_operator.runtime.actions import perform
+from sojourn_operator.runtime.controller import Watch
+from sojourn_operator.runtime.objects import Key, Object
+from sojourn_operator.runtime.watching import itself
+
+
+class RemoteClusterController:
+    """Looks at each cluster every so often; a rotated credential is picked up by the next look."""
+
+    name = "remotecluster"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._cluster = context.cluster
+        # Which credential each connection of this process was made with.
+        self._connected: dict[str, str] = {}
+        self.watches = (Watch(REMOTE_CLUSTERS, itself),)
+
+    def reconcile(self, key: Key) -> float | None:
+        cluster = self._cluster.cached(REMOTE_CLUSTERS).get("", key.name)
+        if cluster is None:
+            self._disconnect(key.name)
+            return None
+        return perform(plan(cluster, self._status(cluster)), self._cluster)
+
+    def _status(self, cluster: Object) -> dict[str, object]:
+        name = cluster["metadata"]["name"]
+        reference = cluster["spec"]["kubeconfigSecretRef"]
+        # Read anew each time and kept nowhere: the cache holds no Secrets.
+        secret = self._cluster.port.get(SECRETS, self._context.home, reference["name"])
+        login = read_login(cluster, secret)
+        if isinstance(login, Problem):
+            self._disconnect(name)
+            return refused_status(cluster, login, self._context.clock.now())
+        remotes = self._context.remotes
+        if self._connected.get(name) != login.digest or remotes.port(name) is None:
+            remotes.connect(self._context.dial(name, login.connection))
+            self._connected[name] = login.digest
+        port = remotes.port(name)
+        assert port is not None
+        homes = tuple(dict.fromkeys((self._context.home, login.connection.namespace or self._context.home)))
+        return seen_status(cluster, look(port, login.connection, homes), self._context.clock.now())
+
+    def _disconnect(self, name: str) -> None:
+        self._connected.pop(name, None)
+        self._context.remotes.disconnect(name)
