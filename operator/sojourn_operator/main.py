@@ -24,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sojourn import __version__
 from sojourn.errors import SojournError
+from sojourn_operator.checkpointstore.controller import CheckpointStoreController
 from sojourn_operator.context import Context
 from sojourn_operator.modelserver.controller import ModelServerController
 from sojourn_operator.remotecluster.controller import RemoteClusterController
@@ -58,6 +59,7 @@ CONTROLLERS: Final[Sequence[Kind]] = (
     Kind(RemoteClusterController, whole_cluster=True),
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
+    Kind(CheckpointStoreController),
     Kind(ModelServerController),
 )
 
