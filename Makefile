@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := sojourn sojourn_operator sojourn_trainer sojourn_serving
+PACKAGES := sojourn sojourn_operator sojourn_trainer sojourn_serving e2e.clusters
 PYTEST_ARGS ?=
 AZURITE := 3.37.0
 
@@ -78,12 +78,12 @@ demo: setup-system setup ## train, lose a worker, move, go on, export, serve, pr
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: setup-system setup $(EMULATORS) ## every test this machine can run
+test: setup-system setup $(EMULATORS) clusters-build ## every test this machine can run
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
-	$(BIN)/python -m pytest tests/unit tests/manifests -m "not tensorflow and not ray and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit tests/manifests -m "not tensorflow and not ray and not slow and not e2e" $(PYTEST_ARGS)
 
 .PHONY: bench-steps bench-launch
 bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)

@@ -77,7 +77,7 @@ def link(clusters: Clusters) -> Iterator[Link]:
 
 @pytest.fixture(scope="session")
 def images(clusters: Clusters) -> Mapping[str, str]:
-    """References of the project's images by target, as pods take them: `operator`, `trainer` and `serving`.
+    """References of the project's images by target, as pods take them: `operator`, `mover`, `trainer`, `serving`.
 
     SOJOURN_E2E_IMAGES=registry.example/sojourn-{target}:1.0 names those that clusters brought along can pull.
     """

@@ -84,6 +84,8 @@ class Cluster:
         name = f"{purpose}-{secrets.token_hex(3)}"
         metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted", **(labels or {})}}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        # Without it a pod is refused.
+        self.kubectl("wait", "serviceaccount/default", f"--namespace={name}", "--for=create", "--timeout=60s")
         try:
             yield name
         finally:
