@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from e2e.clusters import images, needs, testbed
 from e2e.clusters.commands import ClusterError
+from e2e.clusters.network import Link
 from e2e.clusters.programs import build_programs
 
 HELP = {
@@ -58,7 +59,12 @@ def _status() -> int:
     for one in found:
         state = "ready" if one.ready else "not ready" if one.processes else "down"
         print(f"{one.site.name}: {state}" + (f"   KUBECONFIG={one.site.kubeconfig}" if one.api else ""))
-    return 0 if all(one.ready for one in found) else 1
+    if not all(one.ready for one in found):
+        return 1
+    link = Link().state()
+    shape = f"{link.rate_mbit or 'unlimited'} Mbit/s, {link.delay_ms:g} ms each way"
+    print(f"link: {'cut' if link.down else shape}")
+    return 0
 
 
 def _build() -> int:

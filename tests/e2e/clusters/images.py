@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -9,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from e2e.clusters import registry
+from e2e.clusters import processes, registry
 from e2e.clusters.base_image import authorities, base_image, buildah_environment
 from e2e.clusters.commands import run
-from e2e.clusters.layout import REGISTRY_NAME, repository
+from e2e.clusters.layout import REGISTRY_NAME, SITES, cache_folder, repository
 
 TARGETS = ("operator", "mover", "trainer", "serving")
 # What the Dockerfile copies, and itself.
@@ -37,17 +38,12 @@ def push_images(targets: Iterable[str] = TARGETS) -> Mapping[str, str]:
     Raises:
         ClusterError: a build or a push failed.
     """
-    started = registry.start()
-    try:
-        with _snapshot() as sources:
-            base = base_image()
-            tag = digest(sources, base)
-            for target in targets:
-                if not registry.holds(f"sojourn/{target}", tag):
-                    _build(sources, base, target, tag)
-    finally:
-        if started:
-            registry.stop()
+    with _one_at_a_time(), _snapshot() as sources:
+        base = base_image()
+        tag = digest(sources, base)
+        for target in targets:
+            if not registry.holds(f"sojourn/{target}", tag):
+                _build(sources, base, target, tag)
     return {target: f"{REGISTRY_NAME}/sojourn/{target}:{tag}" for target in targets}
 
 
@@ -59,6 +55,21 @@ def digest(sources: Path, base: str) -> str:
         total.update(f"\0{file.relative_to(sources)}\0{file.stat().st_mode:o}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()[:12]
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    # Whoever comes second finds the images of the first, and the registry still there.
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        started = registry.start()
+        try:
+            yield
+        finally:
+            # The clusters may have come up meanwhile, and need it.
+            if started and not any(processes.with_argument(site.marker) for site in SITES):
+                registry.stop()
 
 
 @contextmanager

@@ -110,6 +110,11 @@ class Link:
         """End a cut."""
         self._write(2, 0)
 
+    def reset(self) -> None:
+        """Make it whole and unshaped."""
+        self.heal()
+        self.shape()
+
     def state(self) -> LinkState:
         delay, rate, down, _, there, back, lost, lost_back = self._FORMAT.unpack(self._settings.read_bytes())
         return LinkState(
