@@ -81,6 +81,13 @@ def test_sets_lock_the_versions_that_the_tests_run_with(repository: Path, name: 
         assert set(versions) <= set(tested[package]), package
 
 
+@pytest.mark.parametrize("name", ["trainer", "serving"])
+def test_the_layer_that_images_share_is_part_of_their_sets(repository: Path, name: str) -> None:
+    shared, whole = pins(repository, "tensorflow"), pins(repository, name)
+    assert "tensorflow-cpu" in shared
+    assert {package: versions for package, versions in shared.items() if whole.get(package) != versions} == {}
+
+
 def test_the_extras_of_dev_are_all_extras(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     assert set(SETS["dev"]) == set(project["optional-dependencies"])
