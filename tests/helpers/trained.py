@@ -17,7 +17,7 @@ from sojourn.checkpoint.commit import finish, shard_key
 from sojourn.checkpoint.manifest import CheckpointMeta
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import CommitInfo, Created
-from sojourn.runlog.runs import create_run, run_prefix
+from sojourn.runlog.runs import LOCAL, create_run, run_prefix
 from sojourn.store.base import Store
 from sojourn.task.archive import pack
 
@@ -32,10 +32,19 @@ class JobFiles:
     golden: Tensors | None = None
 
 
-def make_run(store: Store, name: str, job: JobFiles, tensors: Tensors, *, step: int = 100, replicas: int = 1) -> RunLog:
+def make_run(
+    store: Store,
+    name: str,
+    job: JobFiles,
+    tensors: Tensors,
+    *,
+    step: int = 100,
+    replicas: int = 1,
+    namespace: str = LOCAL,
+) -> RunLog:
     """A run with one attempt and one commit."""
     run_id, digest = str(uuid.uuid4()), "0" * 64
-    prefix = run_prefix(name, run_id)
+    prefix = run_prefix(name, run_id, namespace)
     task: dict[str, Any] = {"entrypoint": job.entrypoint, "args": dict(job.args)}
     if job.code is not None:
         archive = pack(job.code)
@@ -46,7 +55,7 @@ def make_run(store: Store, name: str, job: JobFiles, tensors: Tensors, *, step: 
         buffer = io.BytesIO()
         np.savez(buffer, **job.golden)
         store.put(f"{prefix}/job/{digest}/golden.npz", buffer.getvalue())
-    log = create_run(store, Created(run_id=run_id, name=name, job_digest=f"blake3:{digest}"))
+    log = create_run(store, Created(run_id=run_id, name=name, namespace=namespace, job_digest=f"blake3:{digest}"))
     term = log.begin_attempt("attempt-1")
     folder = checkpoint_folder(step, term)
     shard = write_shard(store, shard_key(prefix, folder, 0, 1), tensors)
