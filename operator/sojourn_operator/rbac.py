@@ -70,7 +70,8 @@ OPERATOR: Final = Role(
         # An owner reference that blocks the owner's deletion asks for this, where the API server enforces it.
         Right(_NAMESPACED, ("update",), "finalizers"),
         Right(_CHILDREN, (*READ, *WRITE)),
-        Right((r.PODS,), (*READ, "delete")),
+        # Pods of its own probe stores and look up exports; a head that is stuck is deleted.
+        Right((r.PODS,), (*READ, "create", "delete")),
         # Replicas are left to whoever scales a server; claims and quotas tell what is feasible.
         Right((r.HORIZONTAL_POD_AUTOSCALERS, r.PERSISTENT_VOLUME_CLAIMS, r.RESOURCE_QUOTAS), READ),
         Right((r.CONFIG_MAPS,), ("get",)),
@@ -140,6 +141,7 @@ UNINSTALL_HOME: Final = Role(
     (
         Right((r.DEPLOYMENTS,), ("patch",)),
         Right((r.PODS,), ("list",)),
+        Right((r.LEASES,), ("delete",)),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Run before the operator is uninstalled: stops it, then takes its finalizers off all objects.
+"""Run before the operator is uninstalled: stops it, takes its finalizers off all objects, and its Lease away.
 
 Without this an object that is deleted later, when no operator is there, would wait for it for ever.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sojourn.errors import SojournError
 from sojourn_operator.main import connect
-from sojourn_operator.resources import ALL, DEPLOYMENTS, GROUP, PODS
+from sojourn_operator.resources import ALL, DEPLOYMENTS, GROUP, LEASES, PODS
 from sojourn_operator.runtime.api import ApiServer
 from sojourn_operator.runtime.clock import Clock, SystemClock
 from sojourn_operator.runtime.objects import Object, Resource
@@ -99,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m sojourn_operator.uninstall", description=__doc__)
     parser.add_argument("--deployment", required=True, help="name of the operator's Deployment")
     parser.add_argument("--selector", required=True, help="labels of its pods, KEY=VALUE,...")
+    parser.add_argument("--lease", required=True, help="name of its Lease")
     parser.add_argument("--namespace", default="", help="namespace that the operator acts in; without it: all")
     parser.add_argument("--home", default="", help="namespace of the Deployment; without it: the pod's own")
     parser.add_argument("--kubeconfig", default="", help="kubeconfig file; without it: the pod's service account")
@@ -109,6 +110,7 @@ def main(arguments: Sequence[str]) -> int:
         it = Uninstall(options.home or connection.namespace, options.deployment, options.selector, options.namespace)
         port = ApiServer(connection, ALL, clock)
         stop_operator(port, it, clock, time.sleep)
+        port.delete(LEASES, it.home, options.lease)
         freed = free_objects(port, it.namespace)
     except SojournError as error:
         print(f"uninstall: {error}", file=sys.stderr)

@@ -127,6 +127,7 @@
   - get
   - list
   - watch
+  - create
   - delete
 - apiGroups:
   - autoscaling
@@ -406,4 +407,10 @@
   - pods
   verbs:
   - list
+- apiGroups:
+  - coordination.k8s.io
+  resources:
+  - leases
+  verbs:
+  - delete
 {{- end }}

@@ -1,0 +1,192 @@
+"""The chart on a real cluster: install, take over, upgrade, uninstall, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.clusters.access import Cluster
+from e2e.clusters.commands import ClusterError, run, wait_until
+from e2e.clusters.programs import build_programs
+from helpers.helm import CHART
+from helpers.manifests import JOB, changed
+
+pytestmark = pytest.mark.e2e
+
+# What Kubernetes itself puts into every namespace.
+ALWAYS_THERE = {"configmaps/kube-root-ca.crt", "serviceaccounts/default"}
+PASSING = ("events", "pods.metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One installation of the chart."""
+
+    cluster: Cluster
+    name: str
+    namespace: str
+    helm: Path
+
+    def __call__(self, verb: str, *options: str) -> str:
+        """Run a verb of Helm on this release."""
+        chart = [str(CHART)] if verb in ("install", "upgrade") else []
+        wait = ["--wait", "--timeout", "180s"]
+        place = ["--namespace", self.namespace, "--kubeconfig", str(self.cluster.kubeconfig)]
+        return run(self.helm, verb, self.name, *chart, *place, *wait, *options, timeout=240)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.cluster.kubectl(f"--namespace={self.namespace}", *arguments)
+
+    @property
+    def leader(self) -> str:
+        """The pod that leads, "" while there is none."""
+        try:
+            holder = self.kubectl("get", "lease", self.name, "-o", "jsonpath={.spec.holderIdentity}")
+        except ClusterError:
+            return ""
+        return holder.rpartition("-")[0]
+
+    def settings(self, images: Mapping[str, str], **values: str) -> list[str]:
+        """Options that set the images of this checkout, and further values."""
+        given = {f"images.{role}": reference for role, reference in images.items() if role in IMAGES}
+        return [f"--set={name}={value}" for name, value in {"fullnameOverride": self.name, **given, **values}.items()]
+
+
+IMAGES = ("operator", "trainer", "serving")
+
+
+@pytest.fixture(scope="module")
+def definitions(east: Cluster, repository: Path) -> None:
+    """Sojourn's definitions are installed, as some other tests leave them."""
+    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
+
+
+@pytest.fixture
+def release(east: Cluster) -> Iterator[Release]:
+    """A release in a namespace of its own, gone afterwards."""
+    with east.namespace("chart") as namespace:
+        yield Release(east, f"s-{secrets.token_hex(3)}", namespace, build_programs()["helm"])
+
+
+@pytest.fixture
+def team(east: Cluster) -> Iterator[str]:
+    """A namespace with jobs."""
+    with east.namespace("chart-team") as namespace:
+        yield namespace
+
+
+def everything(cluster: Cluster, namespace: str) -> set[str]:
+    """All objects of a namespace, of whatever kind, but those that pass by themselves."""
+    kinds = cluster.kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
+    wanted = ",".join(kind for kind in kinds if not kind.startswith(PASSING))
+    listing = json.loads(cluster.kubectl("get", wanted, f"--namespace={namespace}", "-o", "json"))
+    return {f"{obj['kind'].lower()}s/{obj['metadata']['name']}" for obj in listing["items"]}
+
+
+def of_release(cluster: Cluster, name: str) -> list[str]:
+    """Objects of the whole cluster that a release made."""
+    kinds = "clusterroles,clusterrolebindings,customresourcedefinitions"
+    return cluster.kubectl("get", kinds, f"--selector=app.kubernetes.io/instance={name}", "-o", "name").split()
+
+
+def job_status(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    status: dict[str, Any] = cluster.get("trainingjob", "digits", namespace).get("status", {})
+    return status
+
+
+@pytest.mark.usefixtures("definitions")
+def test_one_team(east: Cluster, release: Release, team: str, images: Mapping[str, str]) -> None:
+    options = release.settings(images, **{"watchNamespace": team, "crds.enabled": "false", "rbac.aggregate": "false"})
+    release("install", *options)
+    assert release.kubectl("get", "deployment", release.name, "-o", "jsonpath={.status.readyReplicas}") == "2"
+    assert of_release(east, release.name) == []
+
+    # It acts where it should.
+    manifest = changed(JOB, {"metadata.namespace": team, "spec.checkpoint": {"store": {"name": "absent"}}})
+    east.apply(manifest)
+    wait_until(lambda: job_status(east, team).get("observedGeneration") == 1, "the job is looked at")
+
+    # The other replica takes over when the leader is killed.
+    first = release.leader
+    release.kubectl("delete", "pod", first, "--grace-period=0", "--force")
+    wait_until(lambda: release.leader not in ("", first), "another replica leads", seconds=60)
+    east.apply(changed(manifest, {"spec.suspend": True}))
+    wait_until(lambda: job_status(east, team).get("observedGeneration") == 2, "the new leader works")
+
+    # The rights that the chart gives are enough.
+    assert "orbidden" not in release.kubectl("logs", f"deployment/{release.name}", "--all-pods", "--tail=-1")
+
+    # An upgrade keeps what it was told before.
+    release("upgrade", "--reuse-values", "--set=settings.log_level=debug")
+    environment = release.kubectl("get", "deployment", release.name, "-o", "jsonpath={..env}")
+    assert "SOJOURN_OPERATOR_LOG_LEVEL" in environment
+    assert team in environment
+
+    # An uninstall leaves the job, which waits for nobody, and nothing of the operator.
+    assert any(name.startswith("sojourn.dev/") for name in finalizers(east, team))
+    release("uninstall")
+    assert finalizers(east, team) == []
+    assert everything(east, release.namespace) == ALWAYS_THERE
+    east.kubectl("delete", "trainingjob", "digits", f"--namespace={team}", "--timeout=30s")
+    wait_until(lambda: everything(east, team) == ALWAYS_THERE, "the job's own objects follow it")
+
+
+def finalizers(cluster: Cluster, namespace: str) -> list[str]:
+    found: list[str] = cluster.get("trainingjob", "digits", namespace)["metadata"].get("finalizers", [])
+    return found
+
+
+def test_the_whole_cluster(east: Cluster, release: Release, images: Mapping[str, str]) -> None:
+    """Definitions included. It would act on, and in the end delete, whatever others have there."""
+    refuse_company(east)
+    options = ["--take-ownership", *release.settings(images, **{"crds.keep": "false", "clusterName": "east"})]
+    release("install", *options, "--set=remoteAccess.enabled=true")
+    made = of_release(east, release.name)
+    assert sum("customresourcedefinition" in name for name in made) == 8
+    with east.namespace("chart-team") as team:
+        east.apply(changed(JOB, {"metadata.namespace": team, "spec.checkpoint": {"store": {"name": "absent"}}}))
+        wait_until(lambda: job_status(east, team).get("observedGeneration") == 1, "the job is looked at")
+        assert "orbidden" not in release.kubectl("logs", f"deployment/{release.name}", "--all-pods", "--tail=-1")
+        token = release.kubectl("create", "token", f"{release.name}-remote").strip()
+        assert not allowed(east, token, "create", "migrations.sojourn.dev", team)
+        assert allowed(east, token, "create", "checkpointtransfers.sojourn.dev", team)
+        assert not allowed(east, token, "list", "secrets", team)
+        release("uninstall")
+        assert of_release(east, release.name) == []
+        assert everything(east, release.namespace) == ALWAYS_THERE
+        wait_until(lambda: everything(east, team) == ALWAYS_THERE, "the job goes with its definition")
+
+
+def refuse_company(cluster: Cluster) -> None:
+    try:
+        listing = json.loads(cluster.kubectl("get", "sojourn", "--all-namespaces", "-o", "json"))
+    except ClusterError:
+        return  # no definitions, so no objects
+    if listing["items"]:
+        pytest.skip("others use this cluster: it holds Sojourn's objects that an uninstall would delete")
+
+
+def allowed(cluster: Cluster, token: str, verb: str, kind: str, namespace: str) -> bool:
+    """Whether the holder of a token may do something, as the API server says."""
+    plural, _, group = kind.partition(".")
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": plural, "namespace": namespace}},
+    }
+    answer = cluster.kubectl(f"--token={token}", "create", "-f", "-", "-o", "json", stdin=json.dumps(review))
+    return bool(json.loads(answer)["status"]["allowed"])
+
+
+@pytest.mark.usefixtures("definitions")
+def test_manifests_install_are_accepted(east: Cluster, release: Release, repository: Path) -> None:
+    """By the real API server, which is told not to keep them; the namespace is one that is there."""
+    text = east.kubectl("kustomize", repository / "manifests/install").replace("sojourn-system", release.namespace)
+    answer = east.kubectl("apply", "--server-side", "--dry-run=server", "--force-conflicts", "-f", "-", stdin=text)
+    assert "deployment.apps/sojourn" in answer
