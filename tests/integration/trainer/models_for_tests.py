@@ -42,6 +42,12 @@ class Accident(keras.callbacks.Callback):
         self._steps_left -= 1
 
 
+def noisy_step(model: keras.Model, data: Any) -> dict[str, Any]:
+    """A training step with noise from Keras' global seed generator."""
+    x, *rest = data
+    return train_step(model, (x + 0.1 * keras.random.normal(tf.shape(x)), *rest))
+
+
 def cnn(custom_step: bool = False, dropout: float = 0.3, plateau: bool = False) -> Task:
     """Convolution, BatchNormalization, dropout; Adam with cosine decay, or with ReduceLROnPlateau."""
     model = keras.Sequential(
@@ -65,7 +71,7 @@ def cnn(custom_step: bool = False, dropout: float = 0.3, plateau: bool = False) 
     callbacks: list[keras.callbacks.Callback] = [Accident()]
     if plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="loss", min_delta=10.0, patience=1, verbose=0))
-    return Task(model, callbacks=callbacks, train_step=train_step if custom_step else None)
+    return Task(model, callbacks=callbacks, train_step=noisy_step if custom_step else None)
 
 
 def linear(learning_rate: float = 0.1) -> Task:
@@ -112,6 +118,34 @@ def exploding(at_row: int = 700) -> Task:
     x = np.random.default_rng(0).random((1280, 8, 8), np.float32)
     x[at_row] = np.nan
     return Task(task.model, Data(ArraySource((x, np.zeros(len(x), np.int64))), shuffle=False), callbacks=task.callbacks)
+
+
+def exploding_pipeline() -> Task:
+    """A tf.data pipeline of the user's own whose sixth batch is NaN."""
+
+    def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.where(number == 5, np.nan, 1.0) * tf.ones([32, 8, 8]), tf.zeros([32], tf.int64)
+
+        return tf.data.Dataset.range(100).map(batch)
+
+    return Task(linear().model, build, callbacks=[Accident()], steps_per_epoch=10)
+
+
+def averaging() -> Task:
+    """Its optimizer puts the average of the weights in their place at the end."""
+    model = linear().model
+    model.compile(
+        keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return Task(model)
+
+
+def restoring() -> Task:
+    """Ends after its second epoch with the weights of its first, whose loss is the highest."""
+    best = keras.callbacks.EarlyStopping(monitor="loss", mode="max", patience=1, restore_best_weights=True)
+    return Task(linear().model, callbacks=[best])
 
 
 def pipeline() -> Task:

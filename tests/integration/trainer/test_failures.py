@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from harness import LocalRun, events, job, new_store
 
+from sojourn.api import TrainingJob
 from sojourn.checkpoint.verify import verify_run
 from sojourn.errors import Refused
 from sojourn.store.keys import TEMP_PREFIX
@@ -90,22 +91,40 @@ def test_nan_rolls_back_and_leaves_out_the_batches(tmp_path: Path) -> None:
     assert all(np.isfinite(value).all() for value in run.state().values() if value.dtype.kind == "f")
 
 
+def test_an_epoch_whose_last_batch_is_rolled_back_ends_with_the_others(tmp_path: Path) -> None:
+    manifest = exploding("RollBack", training__steps=12, task__args={"at_row": 1279})
+    attempt = LocalRun(new_store(tmp_path), manifest).attempt(SLOWLY)
+    assert attempt.result.outcome is Outcome.COMPLETED
+    assert attempt.of(events.RolledBack)[0].from_step == 10
+    ended = [event.epoch for event in attempt.of(events.EpochEnd)]
+    assert ended[0] == 0
+    assert np.isfinite(attempt.of(events.EpochEnd)[0].metrics["loss"])
+
+
+def test_a_pipeline_of_the_users_own_leaves_out_the_batches_too(tmp_path: Path) -> None:
+    manifest = exploding("RollBack", task__entrypoint="models_for_tests:exploding_pipeline")
+    attempt = LocalRun(new_store(tmp_path), manifest).attempt(SLOWLY)
+    assert attempt.result.outcome is Outcome.COMPLETED, attempt.result.failure
+    assert [rolled.from_step for rolled in attempt.of(events.RolledBack)] == [6]
+
+
 def test_nan_can_be_ignored(tmp_path: Path) -> None:
     run = LocalRun(new_store(tmp_path), exploding("Ignore"))
     assert run.attempt(SLOWLY).result.outcome is Outcome.COMPLETED
     assert any(np.isnan(value).any() for name, value in run.state().items() if name.startswith("model/"))
 
 
-def exploding(policy: str):  # type: ignore[no-untyped-def]
-    return job(
-        task__entrypoint="models_for_tests:exploding",
-        data=None,
-        strategy="Default",
-        workers__replicas=1,
-        training={"globalBatchSize": 128, "steps": 9, "seed": 7, "onNaN": policy},
-        checkpoint__every={"steps": 1},
-        checkpoint__keepLast=2,
-    )
+def exploding(policy: str, **changes: object) -> TrainingJob:
+    settings = {
+        "task__entrypoint": "models_for_tests:exploding",
+        "data": None,
+        "strategy": "Default",
+        "workers__replicas": 1,
+        "training": {"globalBatchSize": 128, "steps": 9, "seed": 7, "onNaN": policy},
+        "checkpoint__every": {"steps": 1},
+        "checkpoint__keepLast": 2,
+    }
+    return job(**settings | changes)
 
 
 def test_a_bug_of_the_task_is_not_tried_again(tmp_path: Path) -> None:

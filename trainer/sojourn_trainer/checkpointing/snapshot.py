@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from blake3 import blake3
 
 from sojourn_trainer.state.layout import Slot
 from sojourn_trainer.state.variables import StateVariable
@@ -54,6 +55,15 @@ class SnapshotPool:
             data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
             tensors.append(SavedTensor(name, array.dtype.name, array.shape, data, False))
         return tensors
+
+    def digest(self, prefix: str) -> str:
+        """Of the values that the slots whose names start with `prefix` have now."""
+        hasher = blake3()
+        for slot in self._slots:
+            variable = self._state[slot.index]
+            if variable.name.startswith(prefix):
+                hasher.update(as_bytes(variable.components[slot.local_replica].read_value()).data)
+        return hasher.hexdigest()
 
 
 def as_bytes(value: tf.Tensor) -> np.ndarray:

@@ -28,8 +28,14 @@ class TrainingInput(Protocol):
         """Arrays shaped as one replica gets them."""
         ...
 
-    def start(self, position: Position, saved: dict[str, np.ndarray]) -> Any:
-        """An iterator for the step function whose next batch is the one at `position`."""
+    def start(self, position: Position, saved: dict[str, np.ndarray], skip: int = 0) -> Any:
+        """An iterator for the step function whose next batch is the one at `position`.
+
+        Args:
+            position: of the next batch.
+            saved: what `save` gave at the checkpoint.
+            skip: how many batches lie between that checkpoint and `position`.
+        """
         ...
 
     def save(self) -> dict[str, np.ndarray]:
@@ -56,7 +62,7 @@ class SourceInput:
     def example(self) -> Any:
         return example(self._source, self._plan.replica_batch)
 
-    def start(self, position: Position, saved: dict[str, np.ndarray]) -> Any:
+    def start(self, position: Position, saved: dict[str, np.ndarray], skip: int = 0) -> Any:
         return iter(distribute(self._strategy, lambda feed: feed.train(position), self._feed))
 
     def save(self) -> dict[str, np.ndarray]:
@@ -98,7 +104,7 @@ class PipelineInput:
     def example(self) -> Any:
         return next(iter(self._dataset))
 
-    def start(self, position: Position, saved: dict[str, np.ndarray]) -> Any:
+    def start(self, position: Position, saved: dict[str, np.ndarray], skip: int = 0) -> Any:
         self._iterator = iter(self._dataset.map(_unmasked))
         files = {name.removeprefix(self._prefix): data for name, data in saved.items() if name.startswith(self._prefix)}
         if files:
@@ -106,6 +112,8 @@ class PipelineInput:
                 for name, data in files.items():
                     (Path(folder) / name).write_bytes(data.tobytes())
                 tf.train.Checkpoint(iterator=self._iterator).read(f"{folder}/iterator").assert_consumed()
+        for _ in range(skip):
+            next(self._iterator)
         return self._iterator
 
     def save(self) -> dict[str, np.ndarray]:

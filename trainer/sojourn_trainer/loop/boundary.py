@@ -52,9 +52,10 @@ class Boundary:
         items = [Item(v.name, v.nbytes, v.merge is not None) for v in self._state]
         slots = slots_of_worker(items, session.rank, session.workers, self._local_replicas)
         assignment = session.assignment
+        self._pool = SnapshotPool(self._state, slots)
         self._saver = Saver(
             ShardPlace(session.store, assignment.run.prefix, session.rank, session.workers),
-            SnapshotPool(self._state, slots),
+            self._pool,
             session.coordinator,
             SaverSettings(require_finite=self.checks_finite),
         )
@@ -105,21 +106,39 @@ class Boundary:
         if action is Action.ABORT:
             return action
         if last or action is Action.STOP:
-            self._save(at)
-            self._require_commit(at.step)
+            self.commit(at)
         elif action is Action.SAVE:
             self._save(at)
         if flags.checkpoint > 0 and self._listener is not None:
             self._listener.done(Request.CHECKPOINT)
         return action
 
+    def commit(self, at: RunPosition) -> None:
+        """Save, and wait until it is committed.
+
+        Raises:
+            StoreError: it could not be.
+        """
+        self._save(at)
+        failure = self._saver.wait()
+        if failure is not None:
+            raise StoreError(f"the checkpoint at step {at.step} could not be committed: {failure}")
+
+    def weights_digest(self) -> str:
+        """Of this worker's share of the model's variables."""
+        return self._pool.digest("model/")
+
     def roll_back(self, at: RunPosition) -> RunPosition | None:
-        """The loss is not finite after the step that led to `at`: go back as the job's policy says, or None to end."""
+        """The loss is not finite after the step that led to `at`: go back as the job's policy says.
+
+        Returns:
+            Where the state now is, or None to end.
+        """
         self._saver.wait()
         commit = self._session.coordinator.not_finite(at.step, at.position)
         if commit is None:
             return None
-        restored = self._read(commit).with_position(at.position)
+        restored = self._read(commit)
         self.restore_callbacks()
         return restored
 
@@ -172,11 +191,6 @@ class Boundary:
             callbacks=callbacks,
             extra={"metrics": dict(at.metrics), "ended": at.ended, "workers": self._session.workers},
         )
-
-    def _require_commit(self, step: int) -> None:
-        failure = self._saver.wait()
-        if failure is not None:
-            raise StoreError(f"the checkpoint at step {step} could not be committed: {failure}")
 
     def _refuse_other_workers(self, reader: CheckpointReader) -> None:
         saved = reader.manifest.meta.extra.get("workers", self._session.workers)

@@ -40,3 +40,7 @@ class RunPosition:
 
     def with_position(self, position: Position) -> RunPosition:
         return replace(self, position=position)
+
+    def ends_epoch_of(self, saved: Position) -> bool:
+        """Whether this is the end of an epoch, and a state that was saved at position `saved` has batches of it."""
+        return self.position.batch == 0 and saved.batch > 0 and saved.epoch == self.position.epoch - 1

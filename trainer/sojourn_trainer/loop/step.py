@@ -12,7 +12,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common import global_state
 from keras.src.losses import loss as loss_module
+from keras.src.random import seed_generator
 
 from sojourn_trainer.loop.flags import FLAG_COUNT
 from sojourn_trainer.task import TrainStep
@@ -62,8 +64,8 @@ class CompiledSteps:
         step = _step_function(model, train_step, masked=masked, training=True)
         if jit_compile:
             step = tf.function(step, jit_compile=True)
-        self._train = step
-        self._test = _step_function(model, None, masked=masked, training=False)
+        self._train = _with_seeds(step)
+        self._test = _with_seeds(_step_function(model, None, masked=masked, training=False))
         self.count: Callable[[tf.Tensor], tf.Tensor] = tf.function(self._count)
         self.metric_results: Callable[[], dict[str, tf.Tensor]] = tf.function(model.get_metrics_result)
         self.reset_metrics: Callable[[], None] = tf.function(model.reset_metrics)
@@ -118,6 +120,17 @@ def _step_function(
         return _masked_step(model, data, mask, training=training)
 
     return step
+
+
+def _with_seeds(step: Callable[[Any], dict[str, tf.Tensor]]) -> Callable[[Any], dict[str, tf.Tensor]]:
+    """The step with this thread's global seed generator: Keras has one per thread, and replicas trace in their own."""
+    seeds = seed_generator.global_seed_generator()
+
+    def seeded(batch: Any) -> dict[str, tf.Tensor]:
+        global_state.set_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR, seeds)
+        return step(batch)
+
+    return seeded
 
 
 def with_mask(arrays: Any, mask: tf.Tensor) -> tuple[Any, Any, tf.Tensor]:

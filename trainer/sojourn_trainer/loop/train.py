@@ -82,13 +82,14 @@ class TrainingLoop:
                 calls.on_epoch_begin(at.position.epoch)
             at, flags, logs = self._one_step(at, step, hooks)
             if self._boundary.checks_finite and not loss_is_finite(logs):
-                again = self._boundary.roll_back(at)
-                if again is None:
+                back = self._boundary.roll_back(at)
+                if back is None:
                     outcome = Outcome.ABORTED
                     break
-                at = again
-                step = self._first_step_at(at)
-                continue
+                step = self._first_step_at(at, self._batches_to(at) - self._batches_to(back))
+                at, logs = back.with_position(at.position), dict(back.metrics)
+                if not at.ends_epoch_of(back.position):
+                    continue
             if at.position.batch == 0 or at.step == total_steps:
                 at = self._end_epoch(at, calls, logs)
             at = at.with_end(flags.end_training > 0 or at.ended)
@@ -104,8 +105,11 @@ class TrainingLoop:
             restored = at.step if self._session.assignment.restore is not None else None
             self._session.coordinator.started(self._feed.steps_per_epoch, total_steps, restored)
 
-    def _first_step_at(self, at: RunPosition) -> BoundStep:
-        return self._steps.bind_training(self._feed.start(at.position, self._boundary.saved_input))
+    def _first_step_at(self, at: RunPosition, skip: int = 0) -> BoundStep:
+        return self._steps.bind_training(self._feed.start(at.position, self._boundary.saved_input, skip))
+
+    def _batches_to(self, at: RunPosition) -> int:
+        return at.position.epoch * self._feed.steps_per_epoch + at.position.batch
 
     def _one_step(
         self, at: RunPosition, step: BoundStep, hooks: BatchHooks
@@ -149,13 +153,26 @@ class TrainingLoop:
         self, at: RunPosition, outcome: Outcome, calls: keras.callbacks.CallbackList, logs: dict[str, float]
     ) -> None:
         metrics = dict(at.metrics) or logs
-        if outcome is Outcome.COMPLETED and self._test is not None:
-            metrics |= self._test.run("test_")
-        calls.on_train_end(metrics)
+        if outcome is Outcome.COMPLETED:
+            metrics |= self._complete(at, calls, metrics)
+        else:
+            calls.on_train_end(metrics)
         self._boundary.close()
         self._session.outcome = outcome
         if self._session.rank == 0:
             self._session.coordinator.stopped(at.step, outcome, metrics)
+
+    def _complete(
+        self, at: RunPosition, calls: keras.callbacks.CallbackList, metrics: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Let optimizer and callbacks have the last word on the weights, commit these too, and test them."""
+        trained = self._boundary.weights_digest()
+        if isinstance(self._model.optimizer, keras.optimizers.Optimizer):
+            self._model.optimizer.finalize_variable_values(self._model.trainable_weights)
+        calls.on_train_end(metrics)
+        if self._agreed(self._boundary.weights_digest() != trained):
+            self._boundary.commit(at)
+        return self._test.run("test_") if self._test is not None else {}
 
 
 def loss_is_finite(logs: Mapping[str, float]) -> bool:
