@@ -25,6 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sojourn import __version__
 from sojourn.errors import SojournError
 from sojourn_operator.checkpointstore.controller import CheckpointStoreController
+from sojourn_operator.checkpointtransfer.controller import CheckpointTransferController
 from sojourn_operator.context import Context
 from sojourn_operator.modelserver.controller import ModelServerController
 from sojourn_operator.remotecluster.controller import RemoteClusterController
@@ -60,6 +61,7 @@ CONTROLLERS: Final[Sequence[Kind]] = (
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
     Kind(CheckpointStoreController),
+    Kind(CheckpointTransferController),
     Kind(ModelServerController),
 )
 

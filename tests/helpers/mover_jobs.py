@@ -9,6 +9,7 @@ from typing import Any
 
 from sojourn_operator.context import Context
 from sojourn_operator.resources import JOBS, PODS
+from sojourn_operator.runtime.clock import rfc3339
 from sojourn_operator.runtime.controller import Watch
 from sojourn_operator.runtime.objects import Key, Object, owner_reference
 from sojourn_operator.runtime.port import AlreadyExists
@@ -82,7 +83,8 @@ class JobRunner:
         failed = isinstance(answer, str)
         said = {"exitCode": int(failed), "message": answer if failed else json.dumps(answer)}
         port.patch_status(PODS, namespace, name, _status("Failed" if failed else "Succeeded", terminated=said))
-        done = {"type": "Failed" if failed else "Complete", "status": "True", "reason": "Ended", "message": ""}
+        time = rfc3339(self._context.clock.now())
+        done = {"type": "Failed" if failed else "Complete", "status": "True", "lastTransitionTime": time}
         port.patch_status(JOBS, namespace, job["metadata"]["name"], {"status": {"conditions": [done]}})
         return None
 

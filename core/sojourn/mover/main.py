@@ -66,8 +66,8 @@ def move(verb: str, environment: Mapping[str, str], server: ApiServer, ended: th
     job = Job(desk, settings, me, directory, Stages(names, env.now), env, ended)
     job.running("Waiting", pod=settings.pod or None, startTime=rfc3339(env.now()))
     code = _end(job, _verb(verb))
-    desk.flush(_LAST_REPORT_SECONDS)
-    return code
+    # Whoever waits for a report that could not be made needs another try, however well the work ended.
+    return code if desk.flush(_LAST_REPORT_SECONDS) or ended.is_set() else STOPPED
 
 
 def _verb(name: str) -> Callable[[Job], None]:

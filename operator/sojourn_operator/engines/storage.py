@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import join
 from typing import Any, Final
 
 STORE_PATH: Final = "/sojourn/store"
 RESTORE_PATH: Final = "/sojourn/restore"
+RELAY_PATH: Final = "/sojourn/relay"
 CODE_PATH: Final = "/sojourn/code"
 _PVC: Final = "pvc://"
 
@@ -39,6 +40,13 @@ def run_store(store: Mapping[str, Any]) -> Attached:
 def restore_store(store: Mapping[str, Any]) -> Attached:
     """The store that holds the checkpoint which a new run starts from."""
     return _attach(store, "SOJOURN_RESTORE_STORE", "restore", RESTORE_PATH, read_only=True)
+
+
+def relay_store(store: Mapping[str, Any]) -> Attached:
+    """A store between two movers. Its credentials have names of their own, beside those of the run's store."""
+    attached = _attach(store, "SOJOURN_RELAY_STORE", "relay", RELAY_PATH, read_only=False)
+    sources = tuple({"prefix": "SOJOURN_RELAY_", **source} for source in attached.env_from)
+    return replace(attached, env_from=sources)
 
 
 def code_files(code: Mapping[str, Any] | None) -> Attached:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sojourn_operator.movers.names import CONTAINER
+from sojourn_operator.runtime.clock import parse_rfc3339
 from sojourn_operator.runtime.objects import Object, is_being_deleted
 
 _STARTING = ("ContainerCreating", "PodInitializing", "")
@@ -66,6 +68,14 @@ def job_end(job: Object) -> tuple[str, str]:
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
             return condition["type"], f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
     return "", ""
+
+
+def ended_for(job: Object, now: datetime) -> timedelta:
+    """How long ago a Job ended."""
+    for condition in job.get("status", {}).get("conditions", ()):
+        if condition["type"] in ("Complete", "Failed") and "lastTransitionTime" in condition:
+            return now - parse_rfc3339(condition["lastTransitionTime"])
+    return timedelta(0)
 
 
 def why_waiting(pod: Object) -> Trouble | None:

@@ -1,0 +1,1 @@
+"""CheckpointTransfers: each end of a copy is a mover pod, with a Service where it listens."""
