@@ -32,12 +32,17 @@ class Cluster:
     name: str
     kubeconfig: Path
     kubectl_path: Path
-    # The address of the node that the other cluster's pods reach; None for a cluster that was brought along.
-    node_address: str | None = None
+    # None for a cluster that was brought along.
+    site: Site | None = None
+
+    @property
+    def node_address(self) -> str | None:
+        """The address of the node that the other cluster's pods reach, of a cluster that is ours."""
+        return self.site.wan if self.site else None
 
     @classmethod
     def of_site(cls, site: Site, kubectl: Path) -> Cluster:
-        return cls(site.name, site.kubeconfig, kubectl, site.wan)
+        return cls(site.name, site.kubeconfig, kubectl, site)
 
     @classmethod
     def brought_along(cls, name: str, kubeconfig: Path, kubectl: Path) -> Cluster:
