@@ -89,6 +89,7 @@ def test_commits_that_fail_for_a_while_are_made_up_for(tmp_path: Path) -> None:
     attempt = run.attempt({"SOJOURN_TEST_PACE": "0.1"}, control)
     assert attempt.result.outcome is Outcome.COMPLETED
     assert attempt.of(events.Committed)
+    assert attempt.of(events.SaveSkipped)[0].step == 15  # that of step 5 is tried again, that of step 10 waits for it
     latest = run.log.state.latest
     assert latest is not None
     assert latest.step == 40

@@ -11,6 +11,7 @@ from sojourn_trainer.data.position import EpochPlan, Position
 from sojourn_trainer.driver.backoff import Backoff
 from sojourn_trainer.loop.flags import FLAG_COUNT, Flags
 from sojourn_trainer.loop.policy import Action, SaveState, decide
+from sojourn_trainer.loop.progress import RunPosition
 from sojourn_trainer.node.policy import Next, after_driver
 from sojourn_trainer.state.layout import Item, slots_of_worker
 from sojourn_trainer.workers.run import describe
@@ -32,7 +33,7 @@ def test_a_batch_that_replicas_cannot_share_is_refused() -> None:
 def test_flags_travel_as_numbers() -> None:
     flags = Flags(checkpoint=1, saving=2)
     assert len(flags.vector()) == FLAG_COUNT
-    assert Flags.from_vector(flags.vector()) == flags
+    assert Flags.of(flags.vector().tolist()) == flags
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,23 @@ def test_a_save_that_had_to_wait_begins_at_the_first_free_boundary() -> None:
     _, state = decide(SaveState(), Flags(saving=1), 10, every_steps=10)
     assert decide(state, Flags(saving=1), 11, every_steps=10)[0] is Action.GO_ON
     assert decide(state, Flags(), 12, every_steps=10) == (Action.SAVE, SaveState())
+
+
+def test_saves_that_fall_due_while_one_waits_become_one() -> None:
+    _, waiting = decide(SaveState(), Flags(saving=1), 10, every_steps=10)
+    assert not waiting.merged
+    _, merged = decide(waiting, Flags(saving=1, checkpoint=1), 11, every_steps=10)
+    assert merged == SaveState(pending=True, merged=True)
+    assert decide(merged, Flags(saving=1), 12, every_steps=10)[1] == merged
+    assert decide(merged, Flags(), 20, every_steps=10) == (Action.SAVE, SaveState())
+
+
+def test_an_epoch_ends_for_a_state_that_has_some_of_its_batches() -> None:
+    end = RunPosition(position=Position(3, 0))
+    assert end.ends_epoch_of(Position(2, 5))
+    assert not end.ends_epoch_of(Position(2, 0))
+    assert not end.ends_epoch_of(Position(1, 5))
+    assert not RunPosition(position=Position(2, 6)).ends_epoch_of(Position(2, 5))
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), max_size=30), st.integers(1, 5), st.integers(1, 3))

@@ -110,6 +110,9 @@ class WorkerHandle:
     def save_failed(self, save: SaveId, rank: int, error: str) -> None:
         self._call("save_failed", save, rank, error)
 
+    def save_skipped(self, step: int, reason: str) -> None:
+        self._actor.call.remote("save_skipped", step, reason)
+
     def wait_for_commit(self, save: SaveId) -> str | None:
         return self._call("wait_for_commit", save)
 

@@ -236,6 +236,9 @@ class Coordinator:
     def save_failed(self, save: SaveId, rank: int, error: str) -> None:
         self._resolve(self._pending(save), f"worker {rank}: {error}")
 
+    def save_skipped(self, step: int, reason: str) -> None:
+        self._emit(events.SaveSkipped(time=self._clocks.wall(), step=step, reason=reason))
+
     def wait_for_commit(self, save: SaveId) -> str | None:
         with self._lock:
             pending = self._pending(save)

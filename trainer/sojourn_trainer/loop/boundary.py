@@ -102,9 +102,12 @@ class Boundary:
         Raises:
             StoreError: the checkpoint that must be committed before the end could not be.
         """
-        action, self._save_state = decide(self._save_state, flags, at.step, self._policy.steps)
+        before = self._save_state
+        action, self._save_state = decide(before, flags, at.step, self._policy.steps)
         if action is Action.ABORT:
             return action
+        if self._save_state.merged and not before.merged and self._session.rank == 0:
+            self._session.coordinator.save_skipped(at.step, "an earlier one is still being written")
         if last or action is Action.STOP:
             self.commit(at)
         elif action is Action.SAVE:

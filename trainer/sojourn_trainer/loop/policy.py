@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from sojourn_trainer.loop.flags import Flags
@@ -19,9 +19,15 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SaveState:
-    """`pending`: a save is due and has not begun, because the one before is still under way."""
+    """What is due and has not begun, because the save before is still under way.
+
+    Attributes:
+        pending: a save is.
+        merged: another one has fallen due meanwhile, and will not be made apart from it.
+    """
 
     pending: bool = False
+    merged: bool = False
 
 
 def decide(state: SaveState, flags: Flags, step: int, every_steps: int | None) -> tuple[Action, SaveState]:
@@ -33,15 +39,16 @@ def decide(state: SaveState, flags: Flags, step: int, every_steps: int | None) -
         step: optimizer steps taken so far.
         every_steps: save at multiples of this, or None.
 
-    A save that falls due while another is under way waits for the first boundary at which none is.
+    A save that falls due while another is under way waits for the first boundary at which none is; all that fall due
+    until then become one.
     """
     if flags.abort > 0:
         return Action.ABORT, state
     if flags.stop > 0:
         return Action.STOP, state
-    due = state.pending or flags.checkpoint > 0 or (every_steps is not None and step % every_steps == 0)
-    if not due:
+    due = flags.checkpoint > 0 or (every_steps is not None and step % every_steps == 0)
+    if not due and not state.pending:
         return Action.GO_ON, state
     if flags.saving > 0:
-        return Action.GO_ON, replace(state, pending=True)
-    return Action.SAVE, replace(state, pending=False)
+        return Action.GO_ON, SaveState(pending=True, merged=state.merged or (due and state.pending))
+    return Action.SAVE, SaveState()

@@ -133,6 +133,10 @@ class CoordinatorPort(Protocol):
         """This worker has given up on its shard, so the save cannot become a commit."""
         ...
 
+    def save_skipped(self, step: int, reason: str) -> None:
+        """The save that is due at `step` is left to a later one. Does not block."""
+        ...
+
     def wait_for_commit(self, save: SaveId) -> str | None:
         """Wait until the save is committed (None) or has failed (why)."""
         ...
