@@ -6,7 +6,7 @@ What a status does not hold, such as how long a save took, is not a number here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,14 @@ NOT_KNOWN = math.nan
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A job and its newest attempt at one moment."""
+    """A job and its attempts, oldest first, at one moment."""
 
     job: Object | None = None
-    attempt: Object | None = None
+    attempts: Sequence[Object] = ()
+
+    def attempt(self, name: str) -> Object | None:
+        """The attempt of this name, or None."""
+        return next((attempt for attempt in self.attempts if _name(attempt) == name), None)
 
 
 def is_over(job: Object | None) -> bool:
@@ -38,30 +42,32 @@ def is_over(job: Object | None) -> bool:
 
 def events_between(before: Seen, after: Seen, now: float) -> Iterator[events.Event]:
     """The events that lead from one look to the next, with `now` in seconds since the epoch as their time."""
-    if after.attempt is not None:
-        same = before.attempt is not None and _name(before.attempt) == _name(after.attempt)
-        old = before.attempt.get("status", {}) if same and before.attempt is not None else {}
-        if before.attempt is not None and not same:
-            yield from _lost(before.attempt, after, now)
-        yield from _of_attempt(old, after, now)
+    # Of a job that has had many attempts before anybody looked, only the newest is news.
+    first = _name(before.attempts[-1]) if before.attempts else _name(after.attempts[-1]) if after.attempts else ""
+    names = [_name(attempt) for attempt in after.attempts]
+    for name in names[names.index(first) if first in names else 0 :]:
+        attempt, old = after.attempt(name), before.attempt(name)
+        assert attempt is not None
+        yield from _of_attempt(old.get("status", {}) if old else {}, attempt, after.job, now)
+        if name != names[-1]:
+            yield from _lost(attempt, after.job, now)
     yield from _waiting(before.job, after.job, now)
     if is_over(after.job) and not is_over(before.job) and after.job is not None:
         yield _end(after.job, now)
 
 
-def _of_attempt(old: Mapping[str, Any], after: Seen, now: float) -> Iterator[events.Event]:
-    assert after.attempt is not None
-    new: Mapping[str, Any] = after.attempt.get("status", {})
+def _of_attempt(old: Mapping[str, Any], attempt: Object, job: Object | None, now: float) -> Iterator[events.Event]:
+    new: Mapping[str, Any] = attempt.get("status", {})
     for phase in new.get("launch", ())[len(old.get("launch", ())) :]:
         yield events.Launch(time=now, phase=phase["phase"], seconds=phase["seconds"])
     dashboard = new.get("head", {}).get("dashboardURL", "")
     if dashboard and dashboard != old.get("head", {}).get("dashboardURL"):
         yield events.Dashboard(time=now, url=dashboard)
     if new.get("run", {}).get("term") not in (None, old.get("run", {}).get("term")) and "totalSteps" in new:
-        yield _started(after.attempt, new, now)
+        yield _started(attempt, new, now)
     failures = new.get("failures", 0)
     if failures > old.get("failures", 0):
-        yield _failed(after, new.get("outcome", {}).get("message", "a worker was lost"), failures, now)
+        yield _failed(attempt, job, new.get("outcome", {}).get("message", "a worker was lost"), failures, now)
     if new.get("step", 0) != old.get("step", 0) or (new.get("step") and new.get("metrics") != old.get("metrics")):
         yield _progress(new, now)
     commit = new.get("lastCommit")
@@ -115,18 +121,16 @@ def _progress(status: Mapping[str, Any], now: float) -> events.Progress:
     )
 
 
-def _lost(attempt: Object, after: Seen, now: float) -> Iterator[events.Event]:
+def _lost(attempt: Object, job: Object | None, now: float) -> Iterator[events.Event]:
     status = attempt.get("status", {})
     if status.get("phase") not in ("Succeeded", "Suspended"):
         why = status.get("outcome", {}).get("message") or "it was lost"
-        failures = (after.job or {}).get("status", {}).get("failures", 0)
-        yield _failed(Seen(after.job, attempt), why, failures, now)
+        yield _failed(attempt, job, why, (job or {}).get("status", {}).get("failures", 0), now)
 
 
-def _failed(seen: Seen, why: str, failures: int, now: float) -> events.AttemptFailed:
-    limit = (seen.job or {}).get("spec", {}).get("backoffLimit", 0)
-    name = _name(seen.attempt) if seen.attempt else ""
-    return events.AttemptFailed(time=now, attempt=name, error=why, failures=failures, backoff_limit=limit)
+def _failed(attempt: Object, job: Object | None, why: str, failures: int, now: float) -> events.AttemptFailed:
+    limit = (job or {}).get("spec", {}).get("backoffLimit", 0)
+    return events.AttemptFailed(time=now, attempt=_name(attempt), error=why, failures=failures, backoff_limit=limit)
 
 
 def _waiting(before: Object | None, after: Object | None, now: float) -> Iterator[events.Event]:

@@ -143,8 +143,7 @@ class Job:
 
     def _look(self) -> Seen:
         job = self.object
-        attempts = self.attempts()
-        return Seen(job, attempts[-1] if attempts else None)
+        return Seen(job, self.attempts())
 
     def _patch(self, spec: Mapping[str, Any]) -> None:
         self.client.port.patch(TRAINING_JOBS, self.client.namespace, self.name, {"spec": spec})

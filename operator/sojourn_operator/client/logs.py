@@ -33,13 +33,20 @@ def read_log(job: Job, query: LogQuery) -> Iterator[bytes]:
     attempt = _attempt(job, query.attempt)
     pod = query.pod or _head(job, attempt)
     client = job.client
-    if pod and client.port.get(PODS, client.namespace, pod) is not None:
+    for _ in client.looks(None, pod):
+        found = client.port.get(PODS, client.namespace, pod) if pod else None
+        if found is None:
+            break
         try:
             yield from client.pods.log(client.namespace, pod, follow=query.follow, tail=query.tail)
             return
-        except Missing:
-            if query.follow:
-                raise
+        except Missing as error:
+            phase = found.get("status", {}).get("phase", "Pending")
+            if phase not in ("Pending", "Running"):
+                break
+            if not query.follow:
+                hint = f"--follow waits for it; `sojourn status {job.name}` shows what it waits for."
+                raise NotFound(f"pod {pod} is {phase}, and has written nothing yet", hint=hint) from error
     data = kept_log(job, attempt, pod)
     yield data if query.tail is None else _last(data, query.tail)
 

@@ -1,0 +1,159 @@
+"""`sojourn submit`: which objects a manifest comes to, how its code travels, and what is refused beforehand."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sojourn.task.archive import ARCHIVE_FILE, archive_key, pack, unpack
+from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS, TRAINING_JOBS
+
+from .conftest import Sojourn, World
+
+MANIFEST = """\
+apiVersion: sojourn.dev/v1alpha1
+kind: TrainingJob
+metadata: {name: digits}
+spec:
+  task: {entrypoint: "tasks:build", code: {directory: {path: code}}}
+  training: {globalBatchSize: 32, epochs: 2, seed: 1}
+  checkpoint: {store: {name: runs}}
+"""
+STORE = """\
+---
+apiVersion: sojourn.dev/v1alpha1
+kind: CheckpointStore
+metadata: {name: runs}
+spec: {uri: "%s"}
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "tasks.py").write_text("def build(): ...\n")
+    (tmp_path / "job.yaml").write_text(MANIFEST)
+    return tmp_path / "job.yaml"
+
+
+def test_small_flat_code_travels_as_files(sojourn: Sojourn, world: World, job: Path) -> None:
+    code, out, err = sojourn("submit", job)
+    name = f"digits-code-{pack(job.parent / 'code').digest[7:15]}"
+    assert code == 0
+    assert out.splitlines() == [
+        f"ConfigMap {name} created in namespace team",
+        "TrainingJob digits created in namespace team",
+    ]
+    assert "sojourn watch digits -n team" in err
+    made = world.cluster.get(CONFIG_MAPS, "team", name)
+    assert made["data"] == {"tasks.py": "def build(): ...\n"}
+    assert made["immutable"] is True
+    created = world.cluster.get(TRAINING_JOBS, "team", "digits")
+    assert created["spec"]["task"]["code"] == {"configMap": {"name": name}}
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert owner["uid"] == created["metadata"]["uid"]
+
+
+def test_code_in_folders_travels_as_an_archive(sojourn: Sojourn, world: World, job: Path, tmp_path: Path) -> None:
+    (job.parent / "code" / "package").mkdir()
+    (job.parent / "code" / "package" / "data.bin").write_bytes(b"\xff\xfe")
+    assert sojourn("submit", job)[0] == 0
+    (made,) = world.cluster.list(CONFIG_MAPS, "team").items
+    data = base64.b64decode(made["binaryData"][ARCHIVE_FILE])
+    archive = pack(job.parent / "code")
+    assert list(made["binaryData"]) == [ARCHIVE_FILE]
+    assert (unpack(data, archive.digest, tmp_path / "out") / "package" / "data.bin").read_bytes() == b"\xff\xfe"
+
+
+def test_large_code_goes_into_the_object_store(
+    sojourn: Sojourn, world: World, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sojourn.store.memory import MemoryStore
+
+    (job.parent / "code" / "table.bin").write_bytes(os.urandom(1_000_000))
+    job.write_text(MANIFEST + STORE % "s3://bucket/sojourn")
+    opened: dict[str, MemoryStore] = {}
+    monkeypatch.setattr(
+        "sojourn.store.open.open_store", lambda uri, options: opened.setdefault(uri, MemoryStore("large"))
+    )
+    code, out, _ = sojourn("submit", job)
+    assert code == 0
+    assert out.splitlines()[0] == "CheckpointStore runs created in namespace team"
+    archive = pack(job.parent / "code")
+    assert opened["s3://bucket/sojourn"].read(archive_key(archive.digest)) == archive.data
+    created = world.cluster.get(TRAINING_JOBS, "team", "digits")
+    assert created["spec"]["task"]["code"] == {"archive": {"digest": archive.digest}}
+    assert world.cluster.list(CONFIG_MAPS, "team").items == []
+
+
+def test_large_code_for_a_volume_is_refused_with_what_to_do(sojourn: Sojourn, world: World, job: Path) -> None:
+    (job.parent / "code" / "table.bin").write_bytes(os.urandom(1_000_000))
+    store = yaml.safe_load(STORE.removeprefix("---\n") % "unused") | {"spec": {"pvc": {"claimName": "runs"}}}
+    store["metadata"]["namespace"] = "team"
+    world.cluster.create(store)
+    code, _, err = sojourn("submit", job)
+    assert code == 2
+    assert "its store is a volume" in err
+    assert ".sojournignore" in err
+    assert world.cluster.get(TRAINING_JOBS, "team", "digits") is None
+
+
+def test_a_dry_run_prints_and_makes_nothing(sojourn: Sojourn, world: World, job: Path) -> None:
+    code, out, _ = sojourn("submit", job, "--dry-run", "--set", "spec.training.epochs=7")
+    kinds = [document["kind"] for document in yaml.safe_load_all(out)]
+    assert (code, kinds) == (0, ["ConfigMap", "TrainingJob"])
+    assert "epochs: 7" in out
+    assert world.cluster.list(TRAINING_JOBS, "team").items == []
+
+
+def test_a_job_that_is_there_is_not_changed(sojourn: Sojourn, world: World, job: Path) -> None:
+    assert sojourn("submit", job)[0] == 0
+    world.report("Suspended")
+    code, _, err = sojourn("submit", job, "--set", "spec.training.epochs=9")
+    assert code == 4
+    assert "TrainingJob digits is there already, and is Suspended" in err
+    assert "sojourn resume digits" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  checkpoint: {store: {name: runs}}\n", "", "names no store"),
+        ("metadata: {name: digits}", "metadata: {name: digits, namespace: other}", "is for namespace other, not team"),
+        ("path: code", "path: cod", "does not exist"),
+        ("globalBatchSize", "globalBatchsize", "globalBatchSize"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_made(
+    sojourn: Sojourn, world: World, job: Path, old: str, new: str, words: str
+) -> None:
+    job.write_text(MANIFEST.replace(old, new))
+    code, _, err = sojourn("submit", job)
+    assert code in (1, 2)
+    assert words in err
+    assert world.cluster.list(TRAINING_JOBS, "team").items == []
+    assert world.cluster.list(CHECKPOINT_STORES, "team").items == []
+
+
+def test_a_config_map_that_goes_with_an_earlier_job_is_made_again(world: World, job: Path) -> None:
+    from sojourn_operator.client.submit import create, prepare
+
+    submission = prepare(world.client, job)
+    assert submission.code is not None
+    name = submission.code["metadata"]["name"]
+
+    class Gone:
+        """The garbage collector strikes between the creation of the job and the change of the ConfigMap's owner."""
+
+        def __getattr__(self, attribute: str) -> object:
+            if attribute == "patch":
+                world.cluster.delete(CONFIG_MAPS, "team", name)
+            return getattr(world.cluster, attribute)
+
+    client = world.client
+    create(type(client)(Gone(), client.pods, "team", client.clock, client.sleep), submission)  # type: ignore[arg-type]
+    assert world.cluster.get(CONFIG_MAPS, "team", name)["metadata"]["ownerReferences"]
