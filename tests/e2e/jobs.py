@@ -109,3 +109,10 @@ class RunningJob:
             except ClusterError as error:
                 parts.append(str(error))
         return "\n".join(parts)
+
+
+def wait(wanted: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.3)

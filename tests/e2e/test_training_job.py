@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from e2e import browser
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
 from e2e.clusters.volumes import claim, store_folder
-from e2e.jobs import RunningJob
+from e2e.jobs import RunningJob, wait
 from e2e.operator_process import OperatorProcess
 
 pytestmark = pytest.mark.e2e
@@ -37,6 +39,8 @@ def operator(
     process = OperatorProcess(east, namespace, log, {"trainer-image": images["trainer"]})
     process.start()
     yield process
+    # Whatever a failed test left, its finalizer needs the operator.
+    east.kubectl("delete", "trainingjobs", "--all", f"--namespace={namespace}", "--timeout=120s")
     process.stop()
     print(log.read_text()[-4000:])
 
@@ -101,6 +105,23 @@ def test_a_checkpoint_is_made_on_request(job: RunningJob) -> None:
     )
     assert status["checkpointRequest"]["step"] > 0
     assert status["attempts"] == 1
+
+
+@pytest.mark.skipif(bool(browser.missing()), reason=f"no browser: {browser.missing()} not installed")
+def test_its_ray_dashboard_shows_the_run_and_both_machines(job: RunningJob) -> None:
+    run = job.status()["prefix"]
+    with browser.open_dashboard(job.cluster, job.namespace, job.name) as dashboard:
+        jobs = dashboard.read("jobs", f"{run}[^$]*RUNNING", browser.PICTURES / "dashboard-jobs.png")
+        machines = dashboard.read("cluster", r"(?s)ALIVE.*ALIVE.*ALIVE", browser.PICTURES / "dashboard-machines.png")
+        actors = dashboard.read(
+            "actors", "(?s)Coordinator.*TrainWorker|TrainWorker.*Coordinator", browser.PICTURES / "dashboard-actors.png"
+        )
+    assert "sojourn_trainer.driver" in jobs
+    for pod in job.pods(1):
+        assert pod["spec"]["hostname"] in machines
+        assert pod["status"]["podIP"] in machines
+    assert re.search(r"\d+(\.\d+)?MB/2\.00GB", machines), "memory of the pods"
+    assert actors.count("ALIVE") >= 3
 
 
 def test_a_killed_worker_is_replaced_within_the_attempt(job: RunningJob) -> None:
@@ -169,10 +190,3 @@ def test_it_completes_where_a_change_of_its_length_says(job: RunningJob) -> None
 def test_a_deleted_job_leaves_nothing_behind(job: RunningJob) -> None:
     job.kubectl("delete", "trainingjob", "digits", "--timeout=60s")
     wait(lambda: job.names(MADE) == [], f"nothing of {job.names(MADE)} is left", 60)
-
-
-def wait(wanted: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not wanted():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.3)

@@ -7,5 +7,6 @@ from typing import Final
 
 from sojourn_operator.engines.base import Engine
 from sojourn_operator.engines.job import JobEngine
+from sojourn_operator.engines.kuberay import KubeRayEngine
 
-ENGINES: Final[Mapping[str, Engine]] = {"Job": JobEngine()}
+ENGINES: Final[Mapping[str, Engine]] = {"Job": JobEngine(), "KubeRay": KubeRayEngine()}

@@ -40,6 +40,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def replaces_ended_heads(self) -> bool:
+        """Whether a head that has ended by itself is replaced, so that the workload never ends by itself."""
+        ...
+
+    @property
     def head_labels(self) -> dict[str, str]:
         """Labels that only pods of the head have."""
         ...

@@ -7,16 +7,16 @@ the others then only wait for somebody to train with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sojourn_operator.engines.base import Workload
-from sojourn_operator.engines.names import GCS_PORT, attempt_labels, queue_labels
+from sojourn_operator.engines.names import GCS_PORT, attempt_labels, metadata, queue_labels
 from sojourn_operator.engines.pods import job_spec, pod_template
 from sojourn_operator.engines.podview import PodView
 from sojourn_operator.resources import JOBS
 from sojourn_operator.runtime.actions import Patch
 from sojourn_operator.runtime.clock import parse_rfc3339
-from sojourn_operator.runtime.objects import Object, owner_reference
+from sojourn_operator.runtime.objects import Object
 
 INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _NO_LIMIT: Final = 2147483647
@@ -26,6 +26,7 @@ class JobEngine:
     """Makes batch/v1 Jobs; needs Kubernetes 1.33 (successPolicy)."""
 
     resource = JOBS
+    replaces_ended_heads = False
 
     @property
     def head_labels(self) -> dict[str, str]:
@@ -39,7 +40,7 @@ class JobEngine:
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": _metadata(attempt, {**queue_labels(attempt), **attempt_labels(attempt)}),
+            "metadata": metadata(attempt, {**queue_labels(attempt), **attempt_labels(attempt)}),
             "spec": {
                 "completionMode": "Indexed",
                 "completions": replicas,
@@ -56,7 +57,7 @@ class JobEngine:
         service = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": _metadata(attempt, labels),
+            "metadata": metadata(attempt, labels),
             "spec": {
                 "clusterIP": "None",
                 # Workers look for the head before it is ready, and the head for workers that never become so.
@@ -87,14 +88,5 @@ class JobEngine:
         """A deadline that has passed: the Job fails, its running pods go, those that ended stay for their logs."""
         if workload["spec"].get("suspend", False):
             return None  # a suspended Job has no clock
-        metadata = workload["metadata"]
-        return Patch(JOBS, metadata["namespace"], metadata["name"], {"spec": {"activeDeadlineSeconds": 1}})
-
-
-def _metadata(attempt: Object, labels: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": attempt["metadata"]["name"],
-        "namespace": attempt["metadata"]["namespace"],
-        "labels": labels,
-        "ownerReferences": [owner_reference(attempt)],
-    }
+        namespace, name = workload["metadata"]["namespace"], workload["metadata"]["name"]
+        return Patch(JOBS, namespace, name, {"spec": {"activeDeadlineSeconds": 1}})

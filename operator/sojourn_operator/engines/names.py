@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sojourn_operator.runtime.objects import Object
+from sojourn_operator.runtime.objects import Object, owner_reference
 
 JOB_LABEL: Final = "sojourn.dev/job"
 ATTEMPT_LABEL: Final = "sojourn.dev/attempt"
@@ -56,3 +56,13 @@ def queue_labels(obj: Object) -> dict[str, Any]:
     """The labels of an object that Kueue reads."""
     labels = obj["metadata"].get("labels", {})
     return {name: value for name, value in labels.items() if name.startswith(QUEUE_PREFIX)}
+
+
+def metadata(attempt: Object, labels: dict[str, Any]) -> dict[str, Any]:
+    """metadata of an object that is named as its attempt and goes with it."""
+    return {
+        "name": attempt["metadata"]["name"],
+        "namespace": attempt["metadata"]["namespace"],
+        "labels": labels,
+        "ownerReferences": [owner_reference(attempt)],
+    }

@@ -6,7 +6,7 @@ from typing import Final
 
 from sojourn_operator.context import Context
 from sojourn_operator.engines.names import ATTEMPT_LABEL, MANAGED
-from sojourn_operator.resources import JOBS, PODS, SERVICES, TRAINING_ATTEMPTS
+from sojourn_operator.resources import JOBS, PODS, RAY_JOBS, SERVICES, TRAINING_ATTEMPTS
 from sojourn_operator.runtime.actions import perform
 from sojourn_operator.runtime.controller import Watch
 from sojourn_operator.runtime.objects import Key
@@ -22,6 +22,7 @@ class TrainingAttemptController:
     watches: Final = (
         Watch(TRAINING_ATTEMPTS, itself),
         Watch(JOBS, owners("TrainingAttempt"), labels=MANAGED),
+        Watch(RAY_JOBS, owners("TrainingAttempt"), labels=MANAGED, optional=True),
         Watch(PODS, by_label(ATTEMPT_LABEL), labels=MANAGED),
         Watch(SERVICES, owners("TrainingAttempt"), labels=MANAGED),
     )

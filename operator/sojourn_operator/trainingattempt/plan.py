@@ -12,7 +12,7 @@ from sojourn_operator.runtime.objects import is_being_deleted, uid_of
 from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
 from sojourn_operator.trainingattempt.status import released_status, verdict_status
-from sojourn_operator.trainingattempt.verdict import judge
+from sojourn_operator.trainingattempt.verdict import has_running_head, judge
 
 
 def plan_attempt(seen: Observed) -> Plan | None:
@@ -63,6 +63,8 @@ def _time_to_end(seen: Observed, reason: str) -> float:
     """Seconds that the pods of a successful attempt get to end by themselves."""
     ended = get_condition(seen.attempt, reasons.ENDED)
     if reason != reasons.SUCCEEDED or ended is None:
+        return 0.0
+    if seen.engine.replaces_ended_heads and not has_running_head(seen):
         return 0.0
     grace = timedelta(seconds=seen.attempt["spec"]["job"].get("terminationGracePeriodSeconds", 60))
     return (parse_rfc3339(ended["lastTransitionTime"]) + grace - seen.now).total_seconds()

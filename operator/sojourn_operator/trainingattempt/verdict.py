@@ -247,6 +247,12 @@ def _bound_head(seen: Observed) -> PodView | None:
     return next((pod for pod in seen.pods if pod.uid == uid), None)
 
 
+def has_running_head(seen: Observed) -> bool:
+    """Whether the pod that drives the attempt still runs."""
+    head = _bound_head(seen)
+    return head is not None and not head.ended
+
+
 def _has_failed(pod: PodView) -> bool:
     return pod.phase == "Failed" and not pod.disrupted and not pod.deleting
 

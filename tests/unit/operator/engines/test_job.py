@@ -9,26 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.manifests import ATTEMPT, JOB, changed
-from sojourn.api import TrainingJobSpec
+from helpers.attempts import DEFAULTS, attempt
+from helpers.manifests import JOB
 from sojourn_operator.engines.access import access_objects, token_secret
 from sojourn_operator.engines.job import JobEngine
-from sojourn_operator.trainingjob.frozen import ImageDefaults, freeze
 
 Golden = Callable[[str, str], None]
-DEFAULTS = ImageDefaults("registry.example/sojourn-trainer:1", "IfNotPresent", ("pull",))
 ENGINE = JobEngine()
-
-
-def attempt(changes: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """An attempt as the API server holds it, of a job with changes."""
-    job = TrainingJobSpec.from_manifest(changed(JOB, changes or {})["spec"])
-    metadata = {"name": "digits-1", "namespace": "team", "uid": "attempt-uid", "labels": {"sojourn.dev/job": "digits"}}
-    return {
-        **ATTEMPT,
-        "metadata": metadata,
-        "spec": {**ATTEMPT["spec"], "engine": "Job", "job": freeze(job, DEFAULTS), **spec},
-    }
 
 
 def pod_spec(obj: Any) -> dict[str, Any]:
