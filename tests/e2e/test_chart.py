@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.clusters.access import Cluster
-from e2e.clusters.commands import ClusterError, run, wait_until
-from e2e.clusters.programs import build_programs
-from helpers.helm import CHART
+from e2e.clusters.commands import ClusterError, wait_until
+from e2e.release import Release, release_of
 from helpers.manifests import JOB, changed
 
 pytestmark = pytest.mark.e2e
@@ -22,43 +19,6 @@ pytestmark = pytest.mark.e2e
 # What Kubernetes itself puts into every namespace.
 ALWAYS_THERE = {"configmaps/kube-root-ca.crt", "serviceaccounts/default"}
 PASSING = ("events", "pods.metrics")
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One installation of the chart."""
-
-    cluster: Cluster
-    name: str
-    namespace: str
-    helm: Path
-
-    def __call__(self, verb: str, *options: str) -> str:
-        """Run a verb of Helm on this release."""
-        chart = [str(CHART)] if verb in ("install", "upgrade") else []
-        wait = ["--wait", "--timeout", "180s"]
-        place = ["--namespace", self.namespace, "--kubeconfig", str(self.cluster.kubeconfig)]
-        return run(self.helm, verb, self.name, *chart, *place, *wait, *options, timeout=240)
-
-    def kubectl(self, *arguments: str) -> str:
-        return self.cluster.kubectl(f"--namespace={self.namespace}", *arguments)
-
-    @property
-    def leader(self) -> str:
-        """The pod that leads, "" while there is none."""
-        try:
-            holder = self.kubectl("get", "lease", self.name, "-o", "jsonpath={.spec.holderIdentity}")
-        except ClusterError:
-            return ""
-        return holder.rpartition("-")[0]
-
-    def settings(self, images: Mapping[str, str], **values: str) -> list[str]:
-        """Options that set the images of this checkout, and further values."""
-        given = {f"images.{role}": reference for role, reference in images.items() if role in IMAGES}
-        return [f"--set={name}={value}" for name, value in {"fullnameOverride": self.name, **given, **values}.items()]
-
-
-IMAGES = ("operator", "trainer", "serving")
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +30,8 @@ def definitions(east: Cluster, repository: Path) -> None:
 @pytest.fixture
 def release(east: Cluster) -> Iterator[Release]:
     """A release in a namespace of its own, gone afterwards."""
-    with east.namespace("chart") as namespace:
-        yield Release(east, f"s-{secrets.token_hex(3)}", namespace, build_programs()["helm"])
+    with release_of(east) as release:
+        yield release
 
 
 @pytest.fixture
