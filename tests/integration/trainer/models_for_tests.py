@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -13,6 +14,8 @@ import tensorflow as tf
 
 import sojourn_trainer
 from sojourn_trainer import ArraySource, Data, Task
+from sojourn_trainer.checkpointing.saver import SaverSettings
+from sojourn_trainer.loop import boundary
 from sojourn_trainer.tasks.cnn import train_step
 
 
@@ -130,6 +133,12 @@ def exploding_pipeline() -> Task:
         return tf.data.Dataset.range(100).map(batch)
 
     return Task(linear().model, build, callbacks=[Accident()], steps_per_epoch=10)
+
+
+def impatient() -> Task:
+    """A task whose saves are not tried again."""
+    boundary.SaverSettings = functools.partial(SaverSettings, pauses=())  # type: ignore[misc,assignment]
+    return linear()
 
 
 def averaging() -> Task:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sojourn.checkpoint.commit import checkpoint_key
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.checkpoint.reader import CheckpointReader
-from sojourn.errors import InvalidInput, StoreError
+from sojourn.errors import CorruptData, InvalidInput, StoreError
 from sojourn.runlog.records import CommitInfo
 from sojourn_trainer.checkpointing.restore import read_prefixed, restore_state
 from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
@@ -72,7 +72,12 @@ class Boundary:
         assignment = self._session.assignment
         if assignment.restore is None:
             return RunPosition()
-        return self._read(assignment.restore)
+        try:
+            return self._read(assignment.restore)
+        except CorruptData as error:
+            name = assignment.run.name
+            hint = f"`sojourn verify {name}` says what is damaged. Older ones: --new --restore-from {name}@STEP"
+            raise CorruptData(error.message, hint=hint) from error
 
     def restore_callbacks(self) -> None:
         """Give callbacks their saved state; Keras resets them in `on_train_begin`, so call it after that."""
