@@ -20,6 +20,8 @@ StopReason = Literal["Suspend", "Deadline", "Update"]
 
 _HOPELESS: Final = {2: reasons.INVALID_TASK, 5: reasons.CORRUPT_DATA}
 _REFUSED: Final = 4
+# Refusals that the next attempt need not meet: somebody started the run a second time; or nobody could say why.
+_PASSING: Final = ("StaleTerm", attempt_reasons.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +136,31 @@ def _last_word(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) -> D
 
 
 def _final_failure(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) -> Decision | None:
-    code, message = attempt.exit_code, attempt.end_message
-    if code == _REFUSED and attempt.outcome_reason != "StaleTerm":
+    """What a failure means that no further attempt can mend, None for the others."""
+    message = attempt.end_message
+    if _was_refused(attempt):
         # A later change of the job, such as the resume after a takeover, asks the log again.
         if _was_owned_elsewhere(seen, attempt) and not _is_owned_elsewhere(seen) and not spec.suspend:
             return None
         return Decision("OwnedElsewhere", reasons.FENCED, message, attempt.number, attempt, attempt.failures)
-    if code in _HOPELESS:
-        return Decision("Failed", _HOPELESS[code], message, attempt.number, attempt, attempt.failures)
+    if reason := _hopeless(attempt):
+        return Decision("Failed", reason, message, attempt.number, attempt, attempt.failures)
     if attempt.failures > spec.backoff_limit or attempt.outcome_reason == reasons.BACKOFF_LIMIT_EXCEEDED:
         why = f"{attempt.failures} failures without a new checkpoint; the last: {message}"
         return Decision("Failed", reasons.BACKOFF_LIMIT_EXCEEDED, why, attempt.number, attempt, attempt.failures)
     return None
+
+
+def _was_refused(attempt: AttemptView) -> bool:
+    """Whether the run's log said that the run goes on elsewhere."""
+    return attempt.exit_code == _REFUSED and attempt.outcome_reason == reasons.OWNED_ELSEWHERE
+
+
+def _hopeless(attempt: AttemptView) -> str:
+    """Why another attempt would end alike, "" if it may not."""
+    if attempt.exit_code == _REFUSED and attempt.outcome_reason not in _PASSING:
+        return reasons.REFUSED_BY_RUN
+    return _HOPELESS.get(attempt.exit_code or 0, "")
 
 
 def _is_owned_elsewhere(seen: Observed) -> bool:

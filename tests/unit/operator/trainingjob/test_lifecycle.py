@@ -295,9 +295,7 @@ class TestFailures:
         waits = [round(b - a) for a, b in pairwise(starts)]
         assert waits == [0, 10, 20]
 
-    @pytest.mark.parametrize(
-        ("code", "reason"), [(2, "InvalidTask"), (5, "CorruptData")], ids=["invalid-task", "corrupt-data"]
-    )
+    @pytest.mark.parametrize(("code", "reason"), [(2, "InvalidTask"), (4, "RefusedByRun"), (5, "CorruptData")], ids=str)
     def test_what_trying_again_cannot_help_fails_at_once(self, code: int, reason: str) -> None:
         it = world()
         it.start()
@@ -347,7 +345,7 @@ class TestOwnedElsewhere:
     def refused(self) -> World:
         it = world()
         it.start()
-        it.report(phase="Failed", outcome={"exitCode": 4, "reason": "Fenced", "message": "handed over to west"})
+        it.report(phase="Failed", outcome={"exitCode": 4, "reason": "OwnedElsewhere", "message": "to west"})
         it.end_head(4)
         return it
 
