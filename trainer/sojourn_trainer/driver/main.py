@@ -97,7 +97,14 @@ class Driver:
         from sojourn_trainer.driver.actor import THREADS, CoordinatorActor, DriverHandle
 
         require_listener(self._options.ray_address)
-        ray.init(address=self._options.ray_address, namespace=_RAY_NAMESPACE, logging_level=logging.WARNING)
+        # Under this name the dashboard lists it, and links its log.
+        named = ray.job_config.JobConfig(metadata={"job_name": self._options.prepared.run.prefix})
+        ray.init(
+            address=self._options.ray_address,
+            namespace=_RAY_NAMESPACE,
+            logging_level=logging.WARNING,
+            job_config=named,
+        )
         self._listen_for_signals()  # again, because ray.init takes SIGTERM for itself
         self._emit_launch("connect to Ray", self._begun)
         # It ends with the driver, so it must not lie on a machine that may be lost without the driver.
