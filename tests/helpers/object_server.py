@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from sojourn.incluster import ApiServer, ObjectRef
 
@@ -160,14 +168,43 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_object(folder: Path, ref: ObjectRef, found: Merge) -> Iterator[tuple[ObjectServer, ApiServer]]:
-    """A running server, and how to reach it; the token is in `folder`/token."""
-    token = folder / "token"
+def serve_object(
+    folder: Path, ref: ObjectRef, found: Merge, *, tls: bool = False
+) -> Iterator[tuple[ObjectServer, ApiServer]]:
+    """A running server, and how to reach it; `folder` gets what a service account mounts."""
+    token, certificates = folder / "token", folder / "ca.crt"
     token.write_text("first")
     with ObjectServer(ref, found) as server:
+        if tls:
+            certificates.write_bytes(_certify(folder / "key"))
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates, folder / "key")
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield server, ApiServer("127.0.0.1", server.server_port, token, None)
+            yield server, ApiServer("127.0.0.1", server.server_port, token, certificates if tls else None)
         finally:
             server.shutdown()
+
+
+def _certify(key_file: Path) -> bytes:
+    """A certificate for 127.0.0.1 that is its own authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_nobody_there(tmp_path: Path, served: tuple[ObjectServer, ApiServer]) ->
     missing = ApiServer("127.0.0.1", 1, address.token, tmp_path / "no-such-ca.crt")
     with pytest.raises(ApiError, match=r"no-such-ca\.crt"):
         ObjectClient(missing, REF).get()
+
+
+def test_only_the_clusters_own_authority_is_trusted(tmp_path: Path) -> None:
+    folders = [tmp_path / "own", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    with serve_object(folders[0], REF, {}, tls=True) as (_, own), serve_object(folders[1], REF, {}, tls=True):
+        ObjectClient(own, REF).get()
+        stranger = replace(own, certificates=folders[1] / "ca.crt")
+        with pytest.raises(ApiUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            ObjectClient(stranger, REF).get()
 
 
 class Watched:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from sojourn.api import TrainingJob
+from sojourn_trainer.driver.lean_trainer import LeanTrainer
 from sojourn_trainer.driver.prepare import PreparedRun
 from sojourn_trainer.workers.backend import SojournBackendConfig
 from sojourn_trainer.workers.ray_entry import train_in_worker
@@ -19,6 +19,7 @@ from sojourn_trainer.workers.ray_entry import train_in_worker
 _RAY_TRAIN_SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # the node tells what is taken away, see docs/concepts/pods.md
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 
@@ -29,7 +30,7 @@ _WAIT_FOR_MACHINES = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(365 * 24 * 3
 
 def build_trainer(
     job: TrainingJob, prepared: PreparedRun, coordinator: Any, *, machines: int, scratch: Path
-) -> DataParallelTrainer:
+) -> LeanTrainer:
     """The Ray Train job for a TrainingJob; nothing runs before its `fit`.
 
     Args:
@@ -48,7 +49,7 @@ def build_trainer(
         devices=spec.workers.devices,
         coordinator=coordinator,
     )
-    return DataParallelTrainer(
+    return LeanTrainer(
         train_in_worker,
         train_loop_config={"coordinator": coordinator},
         backend_config=backend,

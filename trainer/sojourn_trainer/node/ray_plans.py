@@ -30,7 +30,7 @@ def _local_head(job: TrainingJob, settings: TrainerSettings) -> RayPlan:
     # Ray puts sockets below this folder, and their paths must stay short.
     folder = Path(tempfile.mkdtemp(prefix="sj-", dir="/tmp" if Path("/tmp").is_dir() else None))
     arguments = (
-        *("--head", "--node-ip-address", "127.0.0.1", "--port", str(port)),
+        *("--head", "--no-monitor", "--node-ip-address", "127.0.0.1", "--port", str(port)),
         *("--num-cpus", str(wanted_cpus(job)), "--object-store-memory", str(_OBJECT_STORE_BYTES)),
         *("--include-dashboard", str(settings.dashboard), "--dashboard-port", str(dashboard)),
         *("--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(metrics)),
@@ -54,7 +54,7 @@ def pod_head(job: TrainingJob, pod: PodSettings) -> RayNode:
 def _pod_head(job: TrainingJob, pod: PodSettings) -> RayPlan:
     _, _, port = pod.head_address.rpartition(":")
     arguments = (
-        *("--head", "--port", port, "--include-dashboard", "True"),
+        *("--head", "--no-monitor", "--port", port, "--include-dashboard", "True"),
         *("--dashboard-host", "0.0.0.0", "--dashboard-port", str(pod.dashboard_port)),
         *_pod_arguments(job, pod),
     )

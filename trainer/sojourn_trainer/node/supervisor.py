@@ -85,10 +85,10 @@ class Supervisor:
             code = self._export()
         return code
 
-    def close(self) -> None:
-        """Stop Ray."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Stop Ray; see RayNode.stop."""
         if self._ray is not None:
-            self._ray.stop()
+            self._ray.stop(at_once=at_once)
 
     def _attempts(self) -> int:
         while True:

@@ -84,7 +84,8 @@ class Head:
         finally:
             watcher.close()
             if self._supervisor is not None:
-                self._supervisor.close()  # last: workers on other machines look for it
+                # Last, because workers on other machines look for it. What it leaves behind ends with the container.
+                self._supervisor.close(at_once=True)
 
     def show(self, event: events.Event) -> None:
         """Take in one event."""

@@ -65,9 +65,9 @@ class Worker:
                     log.warning("Ray has ended here")
             self._wait_for_commit()
         finally:
-            self._ray.stop()
-        found = self._look()
-        return 0 if found.get("status", {}).get("phase") == "Succeeded" or is_stopped(found) else EVICTED
+            # A group that goes on without this worker has to learn of it at once.
+            self._ray.stop(at_once=self._phase in _ENDED)
+        return 0 if self._phase == "Succeeded" or is_stopped(self._found) else EVICTED
 
     def _join(self) -> bool:
         """Start Ray here as soon as the head is there; False if that failed or a stop was asked for."""
@@ -88,21 +88,31 @@ class Worker:
 
     def _wait_for_commit(self) -> None:
         """Keep Ray up until the head needs it no more, has committed what this worker did, or the time is over."""
-        # All pods of a job may be told at once, and then the head knows: only a worker that goes alone says so.
-        self._sleep(_SPREAD_SECONDS * (0.5 + zlib.crc32(self._pod.pod.encode()) / (2 * 0xFFFFFFFF)))
         said = False
+        # All pods of a job may be told at once, and then the head knows: only a worker that goes alone says so.
+        pause = _SPREAD_SECONDS * (0.5 + zlib.crc32(self._pod.pod.encode()) / (2 * 0xFFFFFFFF))
         while self._ray.running and not self._stops.overdue:
-            status = self._look().get("status", {})
-            phase = status.get("phase")
-            if phase in _ENDED or phase in _IDLE:
+            self._look()
+            if self._phase in _ENDED or self._phase in _IDLE:
                 return
             if said and self._pod.pod not in evicted_pods(self._found):
                 log.info("all work of this pod is committed")
                 return
-            if not said and phase == "Running":
+            self._sleep(pause)
+            pause = _LOOK_SECONDS
+            if not said and self._look_at_phase() == "Running":
                 said = self._say_so()
-            self._sleep(_LOOK_SECONDS)
         log.warning("ends before it is known that its work is committed")
+
+    @property
+    def _phase(self) -> str | None:
+        """Phase of the attempt, as it was last seen."""
+        phase: str | None = self._found.get("status", {}).get("phase")
+        return phase
+
+    def _look_at_phase(self) -> str | None:
+        self._look()
+        return self._phase
 
     def _say_so(self) -> bool:
         try:
