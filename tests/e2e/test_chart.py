@@ -12,7 +12,19 @@ import pytest
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError, wait_until
 from e2e.release import Release, release_of
-from helpers.manifests import JOB, changed
+from helpers.manifests import JOB, TRANSFER, changed
+from sojourn_operator.resources import (
+    ALL,
+    CHECKPOINT_TRANSFERS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    PODS,
+    SECRETS,
+    TRAINING_JOBS,
+)
+from sojourn_operator.runtime.api import ApiServer
+from sojourn_operator.runtime.clock import SystemClock
+from sojourn_operator.runtime.connection import from_kubeconfig_text
+from sojourn_operator.runtime.port import Forbidden
 
 pytestmark = pytest.mark.e2e
 
@@ -95,6 +107,25 @@ def test_one_team(east: Cluster, release: Release, team: str, images: Mapping[st
     assert everything(east, release.namespace) == ALWAYS_THERE
     east.kubectl("delete", "trainingjob", "digits", f"--namespace={team}", "--timeout=30s")
     wait_until(lambda: everything(east, team) == ALWAYS_THERE, "the job's own objects follow it")
+
+
+@pytest.mark.usefixtures("definitions")
+def test_another_cluster_is_let_in(east: Cluster, release: Release, team: str, images: Mapping[str, str]) -> None:
+    values = {"watchNamespace": team, "crds.enabled": "false", "rbac.aggregate": "false", "replicas": "0"}
+    remote = {"remoteAccess.enabled": "true", "remoteAccess.namespaces": f"{{{team}}}"}
+    release("install", *release.settings(images, **values, **remote))
+    connection = from_kubeconfig_text(release.remote_kubeconfig())
+    port = ApiServer(connection, ALL, SystemClock(), name="east")
+    made = port.create(changed(TRANSFER, {"metadata.namespace": team}))
+    assert port.get(CHECKPOINT_TRANSFERS, team, made["metadata"]["name"]) is not None
+    port.delete(CHECKPOINT_TRANSFERS, team, made["metadata"]["name"])
+    assert port.get(CUSTOM_RESOURCE_DEFINITIONS, "", "migrations.sojourn.dev") is not None
+    for resource, namespace in ((SECRETS, team), (PODS, team), (TRAINING_JOBS, release.namespace), (TRAINING_JOBS, "")):
+        with pytest.raises(Forbidden):
+            port.list(resource, namespace)
+    release("uninstall")
+    assert of_release(east, release.name) == []
+    assert everything(east, team) == ALWAYS_THERE
 
 
 def finalizers(cluster: Cluster, namespace: str) -> list[str]:
