@@ -36,7 +36,7 @@ class RunningJob:
         """The condition of this type, {} if there is none."""
         return next((entry for entry in self.status().get("conditions", ()) if entry["type"] == kind), {})
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool], what: str, seconds: float = 240) -> dict[str, Any]:
+    def until(self, wanted: Callable[[dict[str, Any]], bool], what: str, seconds: float = 360) -> dict[str, Any]:
         """The status once it is as wanted."""
         deadline = time.monotonic() + seconds
         while not wanted(status := self.status()):

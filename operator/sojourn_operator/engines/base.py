@@ -40,6 +40,16 @@ class Engine(Protocol):
         ...
 
     @property
+    def optional(self) -> bool:
+        """Whether a cluster may do without the workload's kind."""
+        ...
+
+    @property
+    def needs(self) -> str:
+        """What a cluster must have, for people."""
+        ...
+
+    @property
     def replaces_ended_heads(self) -> bool:
         """Whether a head that has ended by itself is replaced, so that the workload never ends by itself."""
         ...

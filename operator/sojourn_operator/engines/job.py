@@ -26,6 +26,8 @@ class JobEngine:
     """Makes batch/v1 Jobs; needs Kubernetes 1.33 (successPolicy)."""
 
     resource = JOBS
+    optional = False
+    needs = "Kubernetes 1.33 or later"
     replaces_ended_heads = False
 
     @property

@@ -39,6 +39,8 @@ class KubeRayEngine:
     """Makes ray.io/v1 RayJobs; needs KubeRay 1.5.1 (token authentication)."""
 
     resource = RAY_JOBS
+    optional = True
+    needs = "KubeRay's operator 1.5.1 or later"
     replaces_ended_heads = True
 
     @property

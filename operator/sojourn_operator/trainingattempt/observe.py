@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sojourn_operator.engines.podview import PodView, view_pod
 from sojourn_operator.resources import PODS, SERVICES, TRAINING_ATTEMPTS
 from sojourn_operator.runtime.cluster import Cluster
 from sojourn_operator.runtime.objects import Key, Object, is_controlled_by
+from sojourn_operator.runtime.port import Forbidden, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Observed:
         foreign: a workload of that name exists that belongs to somebody else, such as an earlier job's that still goes.
         pods: its pods, ended ones included.
         services: names of its services.
+        installed: whether the workload's kind can be made here.
         confirmed: read from the API server just now, and not from a cache that may be behind.
     """
 
@@ -35,6 +37,7 @@ class Observed:
     pods: tuple[PodView, ...]
     services: frozenset[str]
     now: datetime
+    installed: bool = True
     confirmed: bool = False
 
     @property
@@ -56,7 +59,10 @@ def observe(cluster: Cluster, attempt: Object, now: datetime) -> Observed:
     workload = cluster.cached(engine.resource).get(namespace, name)
     pods = cluster.cached(PODS).list(namespace, {ATTEMPT_LABEL: name})
     services = cluster.cached(SERVICES).owned_by(attempt["metadata"]["uid"])
-    return _observed(attempt, engine, workload, pods, services, now, confirmed=False)
+    seen = _observed(attempt, engine, workload, pods, services, now)
+    if workload is None and engine.optional:
+        return replace(seen, installed=_is_installed(cluster, engine, namespace))
+    return seen
 
 
 def observe_directly(cluster: Cluster, key: Key, now: datetime) -> Observed | None:
@@ -68,18 +74,19 @@ def observe_directly(cluster: Cluster, key: Key, now: datetime) -> Observed | No
     workload = cluster.port.get(engine.resource, key.namespace, key.name)
     pods = cluster.port.list(PODS, key.namespace, f"{ATTEMPT_LABEL}={key.name}").items
     services = cluster.cached(SERVICES).owned_by(attempt["metadata"]["uid"])
-    return _observed(attempt, engine, workload, pods, services, now, confirmed=True)
+    return replace(_observed(attempt, engine, workload, pods, services, now), confirmed=True)
+
+
+def _is_installed(cluster: Cluster, engine: Engine, namespace: str) -> bool:
+    try:
+        cluster.port.list(engine.resource, namespace)
+    except (Missing, Forbidden):
+        return False
+    return True
 
 
 def _observed(
-    attempt: Object,
-    engine: Engine,
-    workload: Object | None,
-    pods: Any,
-    services: Any,
-    now: datetime,
-    *,
-    confirmed: bool,
+    attempt: Object, engine: Engine, workload: Object | None, pods: Any, services: Any, now: datetime
 ) -> Observed:
     ours = workload is not None and is_controlled_by(workload, attempt)
     return Observed(
@@ -90,5 +97,4 @@ def _observed(
         pods=tuple(view_pod(pod) for pod in pods),
         services=frozenset(service["metadata"]["name"] for service in services),
         now=now,
-        confirmed=confirmed,
     )

@@ -15,6 +15,7 @@ from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
 
 _BOUND = ("Starting", "Running", "Stopping", "Succeeded", "Failed", "Lost")
+_INSTALL_CHECK = 30.0
 _COMPLETE = "training is complete"
 _STARTED = ("Running", "Stopping", "Succeeded", "Failed", "Lost")
 
@@ -85,6 +86,10 @@ def _without_workload(seen: Observed) -> Verdict:
         return Verdict(ready=(False, reasons.NAME_TAKEN, message), look_again=5.0)
     if seen.running_pods:
         return Verdict(ready=(False, reasons.PODS_STARTING, f"waiting for {_names(seen.running_pods)} to end"))
+    if not seen.installed:
+        message = f"this cluster has no kind {seen.engine.resource.kind}, or the operator may not use it: install "
+        message += seen.engine.needs
+        return Verdict(ready=(False, reasons.ENGINE_NOT_INSTALLED, message), look_again=_INSTALL_CHECK)
     return Verdict(make=True, ready=(False, reasons.CREATED, f"its {seen.engine.resource.kind} is being made"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from sojourn.api import TrainingJobSpec
@@ -31,6 +31,7 @@ class Decision:
     Args:
         number: the attempt that it is about; with course Start the one to be made.
         attempt: that attempt, None if it is not there.
+        previous: with course Start, the attempt that it follows at once.
         stop: why the attempt is to be asked to stop.
         look_again: seconds after which time alone changes the decision.
     """
@@ -40,6 +41,7 @@ class Decision:
     message: str = ""
     number: int = 0
     attempt: AttemptView | None = None
+    previous: AttemptView | None = None
     failures: int = 0
     stop: StopReason | None = None
     look_again: float | None = None
@@ -113,14 +115,16 @@ def _after(seen: Observed, spec: TrainingJobSpec, feasible: Feasibility, attempt
     number, failures, message = attempt.number, attempt.failures, attempt.end_message
     if not attempt.released:
         why = f"waiting until no pod of {attempt.name} runs: {message}"
-        return Decision("Suspending" if spec.suspend else "Wait", reasons.RESTARTING, why, number, attempt, failures)
+        return Decision(
+            "Suspending" if spec.suspend else "Wait", reasons.RESTARTING, why, number, attempt, failures=failures
+        )
     wait = (attempt.end_time + retry_delay(failures) - seen.now).total_seconds()
     if attempt.end_reason in attempt_reasons.COUNTED and wait > 0 and not spec.suspend:
-        return Decision("Wait", reasons.RESTARTING, message, number, attempt, failures, look_again=wait)
+        return Decision("Wait", reasons.RESTARTING, message, number, attempt, failures=failures, look_again=wait)
     following = _start(seen, spec, feasible, number + 1, failures)
     if following.course == "Start":
-        return following
-    return Decision(following.course, following.reason, following.message, number, attempt, failures)
+        return replace(following, previous=attempt)
+    return Decision(following.course, following.reason, following.message, number, attempt, failures=failures)
 
 
 def _last_word(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) -> Decision | None:
@@ -142,12 +146,14 @@ def _final_failure(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) 
         # A later change of the job, such as the resume after a takeover, asks the log again.
         if _was_owned_elsewhere(seen, attempt) and not _is_owned_elsewhere(seen) and not spec.suspend:
             return None
-        return Decision("OwnedElsewhere", reasons.FENCED, message, attempt.number, attempt, attempt.failures)
+        return Decision("OwnedElsewhere", reasons.FENCED, message, attempt.number, attempt, failures=attempt.failures)
     if reason := _hopeless(attempt):
-        return Decision("Failed", reason, message, attempt.number, attempt, attempt.failures)
+        return Decision("Failed", reason, message, attempt.number, attempt, failures=attempt.failures)
     if attempt.failures > spec.backoff_limit or attempt.outcome_reason == reasons.BACKOFF_LIMIT_EXCEEDED:
         why = f"{attempt.failures} failures without a new checkpoint; the last: {message}"
-        return Decision("Failed", reasons.BACKOFF_LIMIT_EXCEEDED, why, attempt.number, attempt, attempt.failures)
+        return Decision(
+            "Failed", reasons.BACKOFF_LIMIT_EXCEEDED, why, attempt.number, attempt, failures=attempt.failures
+        )
     return None
 
 
@@ -185,7 +191,7 @@ def _deadline_left(seen: Observed, spec: TrainingJobSpec) -> float | None:
 
 def _out_of_time(spec: TrainingJobSpec, number: int, failures: int, attempt: AttemptView | None = None) -> Decision:
     message = f"the job was active for activeDeadlineSeconds ({spec.active_deadline_seconds}) and was stopped"
-    return Decision("Failed", reasons.DEADLINE_EXCEEDED, message, number, attempt, failures)
+    return Decision("Failed", reasons.DEADLINE_EXCEEDED, message, number, attempt, failures=failures)
 
 
 def _committed(seen: Observed) -> str:

@@ -9,6 +9,7 @@ from sojourn_operator.runtime.actions import Tell
 from sojourn_operator.runtime.objects import Object
 from sojourn_operator.trainingattempt import reasons as attempt_reasons
 from sojourn_operator.trainingjob import reasons
+from sojourn_operator.trainingjob.attempts import AttemptView
 from sojourn_operator.trainingjob.decide import Decision
 
 _TROUBLE: Final = frozenset(
@@ -17,6 +18,7 @@ _TROUBLE: Final = frozenset(
         attempt_reasons.IMAGE_PULL_FAILED,
         attempt_reasons.POD_BLOCKED,
         attempt_reasons.NAME_TAKEN,
+        attempt_reasons.ENGINE_NOT_INSTALLED,
     }
 )
 _NORMAL: Final = frozenset({attempt_reasons.QUEUED, attempt_reasons.EVICTED})
@@ -43,17 +45,20 @@ def transitions(job: Object, status: Mapping[str, Any], decision: Decision) -> I
     if answer and answer != job.get("status", {}).get("checkpointRequest"):
         words = f"step {answer.get('step')} is committed, as {answer.get('token')} asked"
         yield _tell(job, "Normal", "CheckpointCommitted", words)
-    attempt = decision.attempt
-    if (
-        attempt is not None
-        and attempt.ended
-        and attempt.end_reason
-        not in (
-            attempt_reasons.SUCCEEDED,
-            *attempt_reasons.STOPPED,
-        )
-        and _reason(before, reasons.READY) not in (reasons.RESTARTING, _reason(after, reasons.READY))
-    ):
+    yield from _lost_attempt(job, before, after, decision.previous or decision.attempt)
+
+
+def _lost_attempt(
+    job: Object,
+    before: Mapping[str, Mapping[str, Any]],
+    after: Mapping[str, Mapping[str, Any]],
+    attempt: AttemptView | None,
+) -> Iterator[Tell]:
+    """Once for each attempt that ended in another way than it should."""
+    well = (attempt_reasons.SUCCEEDED, *attempt_reasons.STOPPED)
+    if attempt is None or not attempt.ended or attempt.end_reason in well:
+        return
+    if _reason(before, reasons.READY) not in (reasons.RESTARTING, _reason(after, reasons.READY)):
         yield _tell(job, "Warning", f"Attempt{attempt.end_reason}", f"{attempt.name}: {attempt.end_message}")
 
 

@@ -16,6 +16,7 @@ _WAITING = frozenset(
         attempt_reasons.EVICTED,
         attempt_reasons.UNSCHEDULABLE,
         attempt_reasons.NAME_TAKEN,
+        attempt_reasons.ENGINE_NOT_INSTALLED,
     }
 )
 
