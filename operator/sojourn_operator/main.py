@@ -24,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sojourn import __version__
 from sojourn.errors import SojournError
+from sojourn_operator.checkpoint.controller import CheckpointController, CommitController
 from sojourn_operator.checkpointstore.controller import CheckpointStoreController
 from sojourn_operator.checkpointtransfer.controller import CheckpointTransferController
 from sojourn_operator.context import Context
@@ -60,6 +61,8 @@ CONTROLLERS: Final[Sequence[Kind]] = (
     Kind(RemoteClusterController, whole_cluster=True),
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
+    Kind(CommitController),
+    Kind(CheckpointController),
     Kind(CheckpointStoreController),
     Kind(CheckpointTransferController),
     Kind(ModelServerController),

@@ -1,0 +1,1 @@
+"""Checkpoints: commits of runs as objects, and the deletion of their files on request."""
