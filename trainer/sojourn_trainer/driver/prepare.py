@@ -19,6 +19,9 @@ from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo, Created, KeepBest, Parent
 from sojourn.runlog.runs import LOCAL, create_run, find_run, run_prefix
 from sojourn.store.base import KeyMissing, Store
+from sojourn.transfer.copy import bring
+from sojourn.transfer.fetch import silent
+from sojourn.transfer.plan import carry_checkpoint
 from sojourn_trainer.workers.assignment import RunRef
 
 JOB_FILE = "job.json"
@@ -36,6 +39,8 @@ class RunRequest:
         restore_from: address of a checkpoint to start a new run from, over the manifest's restoreFrom.
         namespace: where the run lies in its store.
         run_id: the run to work on, where it is known already.
+        new_run_id: id of a run that has to be begun, so that whoever begins it twice begins one; made up if empty.
+        restore_store: the store that the manifest's restoreFrom names, if it names another one. It is only read.
     """
 
     job: TrainingJob
@@ -44,6 +49,8 @@ class RunRequest:
     restore_from: str | None = None
     namespace: str = LOCAL
     run_id: str = ""
+    new_run_id: str = ""
+    restore_store: Store | None = None
 
 
 @dataclass(frozen=True)
@@ -148,11 +155,11 @@ def _differing(left: object, right: object, path: str) -> list[str]:
 
 def _begin(store: Store, request: RunRequest, digest: str) -> tuple[RunRef, str]:
     job = request.job
-    run_id = str(uuid.uuid4())
+    run_id = request.new_run_id or str(uuid.uuid4())
     prefix = run_prefix(job.name, run_id, request.namespace)
     folder = keep_job(store, prefix, request)
     best = job.spec.checkpoint.keep_best
-    parent, start = _origin(store, request, run_id)
+    parent, start = _origin(store, request, run_id, prefix)
     created = Created(
         run_id=run_id,
         name=job.name,
@@ -166,27 +173,46 @@ def _begin(store: Store, request: RunRequest, digest: str) -> tuple[RunRef, str]
     return _ref(store, create_run(store, created)), folder
 
 
-def _origin(store: Store, request: RunRequest, run_id: str) -> tuple[Parent | None, CommitInfo | None]:
-    """The parent and first checkpoint of a run that starts from another run's checkpoint in the same store."""
-    wanted = request.restore_from
+def _origin(store: Store, request: RunRequest, run_id: str, prefix: str) -> tuple[Parent | None, CommitInfo | None]:
+    """The parent and first checkpoint of a run that starts from another run's checkpoint."""
     spec = request.job.spec.restore_from
-    if wanted is None and spec is not None:
-        if spec.store is not None:
-            raise InvalidInput(
-                "spec.restoreFrom.store names another store",
-                hint="Copy the run into this store first: sojourn copy RUN --to STORE.",
-            )
-        wanted = spec.checkpoint
+    if request.restore_from is None and spec is not None and spec.store is not None:
+        return _from_other_store(store, request, spec.checkpoint, prefix)
+    wanted = request.restore_from or (spec.checkpoint if spec is not None else None)
     if wanted is None:
         return None, None
-    address = Address.parse(wanted)
-    if "/" not in wanted:
-        address = replace(address, namespace=request.namespace)
-    source, commit = resolve(store, address)
+    source, commit = _resolve(store, wanted, request.namespace)
     source.pin([commit.checkpoint], holder=f"run {request.job.name}-{run_id}", until=None, pin_id=run_id)
     info = _info(commit, source.prefix)
     parent = Parent(store=store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)
     return parent, info
+
+
+def _from_other_store(
+    store: Store, request: RunRequest, wanted: str, prefix: str
+) -> tuple[Parent | None, CommitInfo | None]:
+    """Copy the checkpoint into the new run's folder first; interrupted, the next try brings what is missing."""
+    if request.restore_store is None:
+        raise InvalidInput(
+            "spec.restoreFrom.store names another store",
+            hint="Copy the run into this store first: sojourn copy RUN --to STORE.",
+        )
+    source, commit = _resolve(request.restore_store, wanted, request.namespace)
+    bring(source, store, prefix, carry_checkpoint(commit), silent)
+    info = _info(commit, source.prefix)
+    parent = Parent(store=source.store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)
+    return parent, replace(info, run="")
+
+
+def _resolve(store: Store, wanted: str, namespace: str) -> tuple[RunLog, Commit]:
+    """Where an address names no namespace: a checkpoint of the job's own, else one of a run outside of clusters."""
+    address = Address.parse(wanted)
+    if "/" in wanted or namespace == LOCAL:
+        return resolve(store, address)
+    try:
+        return resolve(store, replace(address, namespace=namespace))
+    except NotFound:
+        return resolve(store, address)
 
 
 def _info(commit: Commit, prefix: str) -> CommitInfo:

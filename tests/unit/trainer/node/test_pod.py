@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from helpers.runs import Clock, assert_holds, trained_run
 from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.errors import CorruptData, InvalidInput, NotFound
+from sojourn.runlog.log import RunLog
 from sojourn.store.memory import MemoryStore
 from sojourn.store.posix import PosixStore
 from sojourn.task.archive import archive_key, pack
@@ -131,6 +133,26 @@ def test_a_run_lies_in_the_namespace_of_its_job(tmp_path: Path) -> None:
     assert prepare_run(store, RunRequest(job(), namespace="team", run_id=first.run.run_id)).run == first.run
     with pytest.raises(NotFound):
         prepare_run(store, RunRequest(job(), namespace="team", run_id="0" * 8 + first.run.run_id[8:]))
+
+
+def test_a_run_starts_from_a_checkpoint_of_another_store(tmp_path: Path) -> None:
+    clock = Clock()
+    other, store = PosixStore(tmp_path / "other"), PosixStore(tmp_path / "own")
+    source = trained_run(other, clock.env())
+    (tmp_path / "other").chmod(0o500)
+    manifest = job().to_manifest()
+    manifest["spec"]["restoreFrom"] = {"checkpoint": "digits@20", "store": {"name": "other"}}
+    wanted = TrainingJob.model_validate(manifest)
+    with pytest.raises(InvalidInput, match="another store"):
+        prepare_run(store, RunRequest(wanted))
+    new = "0c2d2f3e-8a55-4f5e-9d0b-5b0a5c0f7a11"
+    request = RunRequest(wanted, namespace="team", new_run_id=new, restore_store=other)
+    prepared = prepare_run(store, request)
+    assert prepared.run.run_id == new
+    log = RunLog.open(store, prepared.run.prefix)
+    assert log.state.created.parent.run == source.prefix
+    assert_holds(log, 20)
+    assert prepare_run(store, request).run == prepared.run
 
 
 @pytest.mark.parametrize(

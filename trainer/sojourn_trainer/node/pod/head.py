@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Collection
 from typing import Any, Self
 
@@ -14,6 +16,8 @@ from sojourn.api import TrainingJob
 from sojourn.errors import SojournError, StoreError
 from sojourn.incluster import ApiError, ObjectClient
 from sojourn.progress.plain import PlainRenderer
+from sojourn.store.base import Store
+from sojourn.store.environment import store_from_environment
 from sojourn.store.open import open_store
 from sojourn.store.probe import probe_exclusive_create
 from sojourn_trainer.driver.commands import Command
@@ -33,6 +37,8 @@ from sojourn_trainer.node.supervisor import Supervisor, Surroundings
 
 log = logging.getLogger(__name__)
 
+# Two pods that begin the run of one job begin one run.
+_RUN_IDS = uuid.UUID("0c2d2f3e-8a55-5f5e-9d0b-5b0a5c0f7a11")
 _FLUSH_SECONDS = 60.0  # how long the end is reported while the API server is away
 _NOT_OURS = ("conditions", "observedGeneration", "evicted", "heartbeatTime")
 
@@ -153,7 +159,14 @@ class Head:
         found = find_code(self._job, store, self._pod.code)
         attempt = self._pod.attempt
         run_id = self._found["spec"].get("runId") or self._found.get("status", {}).get("run", {}).get("runId", "")
-        request = RunRequest(found.job, found.code, namespace=attempt.namespace, run_id=run_id)
+        request = RunRequest(
+            found.job,
+            found.code,
+            namespace=attempt.namespace,
+            run_id=run_id,
+            new_run_id=str(uuid.uuid5(_RUN_IDS, self._found["spec"]["jobUID"])),
+            restore_store=_restore_store(),
+        )
         prepared = prepare_run(store, request)
         self.place = LogPlace(store, prepared.run.prefix, attempt.name, self._pod.pod)
         try:
@@ -192,6 +205,11 @@ class Head:
             remove_evictions(self._client, pods)
         except ApiError as error:
             log.warning("%s need not wait any more, and could not be told: %s", ", ".join(pods), error.message)
+
+
+def _restore_store() -> Store | None:
+    """The store of spec.restoreFrom, where the operator gives one."""
+    return store_from_environment(prefix="SOJOURN_RESTORE_") if "SOJOURN_RESTORE_STORE" in os.environ else None
 
 
 def is_replaced(found: dict[str, Any], uid: str) -> bool:
