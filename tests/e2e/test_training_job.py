@@ -119,7 +119,7 @@ def test_its_ray_dashboard_shows_the_run_and_both_machines(job: RunningJob) -> N
     for pod in job.pods(1):
         assert pod["spec"]["hostname"] in machines
         assert pod["status"]["podIP"] in machines
-    assert re.search(r"\d+(\.\d+)?MB/2\.00GB", machines), "memory of the pods"
+    assert re.search(r"\d+(\.\d+)?[MG]B/2\.00GB", machines), "memory of the pods"
     assert actors.count("ALIVE") >= 3
 
 
