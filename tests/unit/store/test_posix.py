@@ -204,3 +204,31 @@ def test_stores_of_several_processes_see_each_other(tmp_path: Path) -> None:
         other.create("a", b"2")
     assert other.read("a") == b"1"
     assert PosixStore("relative/path").uri == (Path.cwd() / "relative/path").as_uri()
+
+
+def test_a_partial_object_is_found_again_and_seen_when_it_is_finished(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    assert store.partial_bytes("a/b", "token") == 0
+    with store.open_partial("a/b", 3 << 20, "token") as partial:
+        partial.write(1 << 20, b"middle")
+        assert partial.read(1 << 20, 6) == b"middle"
+        assert partial.read(2 << 20, 6) == b""
+    assert store.partial_bytes("a/b", "token") > 0
+    assert list(store.list()) == []
+    with store.open_partial("a/b", 3 << 20, "token") as partial, store.open_partial("a/b", 3 << 20, "token") as other:
+        assert partial.read(1 << 20, 6) == b"middle"
+        other.write(0, b"start")
+        partial.finish()
+        other.finish()
+    assert store.read("a/b", 0, 5) == b"start"
+    assert store.stat("a/b").size == 3 << 20
+    assert store.partial_bytes("a/b", "token") == 0
+
+
+def test_temporary_files_of_one_folder_alone_are_swept(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    for folder in ("a", "b"):
+        with store.open_partial(f"{folder}/x", 10, "token"):
+            pass
+    assert store.sweep_temporary(-1, prefix="a") == 1
+    assert [path.parent.name for path in tmp_path.rglob(".sojourn-tmp-*")] == ["b"]
