@@ -96,7 +96,7 @@ def test_the_operator_understands_its_variables(
     if case == EVERYTHING:
         assert settings.trainer_image == f"registry.example/sojourn/team/trainer@sha256:{64 * '0'}"
         assert settings.serving_image == "registry.example/sojourn/sojourn-serving:1.2"
-        assert settings.mover_image == "registry.example/sojourn/sojourn-operator:1.1"
+        assert settings.mover_image == "registry.example/sojourn/sojourn-mover:1.1"
         assert container["image"] == "registry.example/sojourn/sojourn-operator:1.2"
         assert (settings.cluster_name, settings.log_level, settings.workers) == ("east", "debug", 8)
         assert (settings.image_pull_policy, settings.image_pull_secrets) == ("Always", "registry")

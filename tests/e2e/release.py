@@ -17,7 +17,7 @@ from e2e.clusters.commands import ClusterError, run
 from e2e.clusters.programs import build_programs
 from helpers.helm import CHART
 
-IMAGES = ("operator", "trainer", "serving")
+IMAGES = ("operator", "mover", "trainer", "serving")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- /* The image of a role, with the registry before it and the tag behind it where it names none. */}}
 {{- define "sojourn.image" -}}
 {{- $images := .context.Values.images }}
-{{- $image := index $images .role | default $images.operator }}
+{{- $image := index $images .role }}
 {{- if not (or (contains "@" $image) (contains ":" (splitList "/" $image | last))) }}
 {{- $image = printf "%s:%s" $image (default .context.Chart.AppVersion $images.tag) }}
 {{- end }}
