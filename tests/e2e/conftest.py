@@ -19,7 +19,7 @@ from e2e.clusters.programs import build_programs
 from e2e.clusters.volumes import store_folder
 
 # The first test waits for whatever is not cached yet.
-TIMEOUT = 1800
+TIMEOUT = 900
 BROUGHT_ALONG = "the clusters were brought along by SOJOURN_E2E_EAST and SOJOURN_E2E_WEST"
 
 
