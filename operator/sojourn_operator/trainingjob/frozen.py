@@ -42,7 +42,10 @@ def freeze(spec: TrainingJobSpec, defaults: ImageDefaults) -> dict[str, Any]:
 
 
 def differs(spec: TrainingJobSpec, frozen: Mapping[str, Any]) -> bool:
-    """Whether the job asks for something else than an attempt with this frozen spec does."""
+    """Whether the job asks for something else than an attempt with this frozen spec does.
+
+    A job that names no image takes any: the operator's own may have changed since.
+    """
     try:
         # Through the model, so that a default which a newer CRD brings is no difference.
         before = TrainingJobSpec.from_manifest(frozen).to_manifest()

@@ -1,0 +1,165 @@
+"""How an attempt stands, for every state of its pods, its Job and its own report: a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from helpers.attempts import attempt
+from sojourn_operator.engines.job import INDEX_LABEL, JobEngine
+from sojourn_operator.engines.podview import PodView, view_pod
+from sojourn_operator.runtime.clock import rfc3339
+from sojourn_operator.trainingattempt.observe import Observed
+from sojourn_operator.trainingattempt.verdict import Verdict, judge
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+STARTED = {"startTime": rfc3339(NOW - timedelta(seconds=60))}
+COMPLETE = {**STARTED, "conditions": [{"type": "Complete", "status": "True"}]}
+FAILED = {**STARTED, "conditions": [{"type": "Failed", "status": "True", "message": "a deadline has passed"}]}
+BOUND = {"phase": "Running", "head": {"pod": "digits-1-0", "uid": "head"}}
+STOP = {"token": "suspend-2", "reason": "Suspend"}
+
+
+def ago(seconds: float) -> str:
+    return rfc3339(NOW - timedelta(seconds=seconds))
+
+
+def condition(kind: str, status: str, seconds: float) -> dict[str, Any]:
+    return {"type": kind, "status": status, "reason": "Any", "message": "", "lastTransitionTime": ago(seconds)}
+
+
+def pod(index: int = 0, phase: str = "Running", **fields: Any) -> PodView:
+    plain = view_pod(
+        {
+            "metadata": {"name": f"digits-1-{index}", "uid": "head" if index == 0 else "worker"},
+            "status": {"phase": phase},
+        }
+    )
+    return replace(plain, labels={INDEX_LABEL: str(index)}, **fields)
+
+
+def seen(
+    status: dict[str, Any] | None = None,
+    *pods: PodView,
+    job: dict[str, Any] | None = STARTED,
+    suspended: bool = False,
+    stop: dict[str, Any] | None = None,
+    foreign: bool = False,
+    installed: bool = True,
+) -> Observed:
+    made = attempt(**({"stop": stop} if stop else {}))
+    engine = JobEngine()
+    workload = {**engine.workload(made), "status": job or {}}
+    workload["spec"] = {**workload["spec"], "suspend": suspended}
+    return Observed(
+        attempt={**made, "status": status or {}},
+        engine=engine,
+        workload=workload if job is not None else None,
+        foreign=foreign,
+        pods=pods,
+        services=frozenset(),
+        now=NOW,
+        installed=installed,
+    )
+
+
+def short(verdict: Verdict) -> str:
+    if verdict.ending is not None:
+        return verdict.ending.reason + ("" if verdict.ending.sure else "?")
+    return ("make " if verdict.make else "") + verdict.ready[1] + (f" -> {verdict.phase}" if verdict.phase else "")
+
+
+GONE = {"phase": "Failed", "exit_code": 137}
+CASES: list[tuple[str, Observed, str]] = [
+    ("nothing is there yet", seen(job=None), "make Created"),
+    ("its Job was deleted while it trained", seen(BOUND, job=None), "Disrupted?"),
+    ("deleted while it was evicted", seen({**BOUND, "phase": "Suspended"}, job=None), "make Created"),
+    ("pods of a deleted Job still end", seen(None, pod(), job=None), "PodsStarting"),
+    ("another's Job has the name", seen(job=None, foreign=True), "NameTaken"),
+    ("the cluster lacks the kind", seen(job=None, installed=False), "EngineNotInstalled"),
+    ("asked to stop before it was made", seen(job=None, stop=STOP), "Suspended?"),
+    ("the pods start", seen(None, pod(), pod(1)), "PodsStarting -> Pending"),
+    ("Ray starts", seen({**BOUND, "phase": "Starting"}, pod(), pod(1)), "Starting"),
+    ("it trains", seen(BOUND, pod(), pod(1)), "Training"),
+    ("a worker is lost", seen(BOUND, pod(), pod(1, **GONE)), "Training"),
+    ("no node fits", seen(None, pod(phase="Pending", waiting=("Unschedulable", "no cpu"))), "Unschedulable -> Pending"),
+    (
+        "no such image",
+        seen({"phase": "Pending"}, pod(phase="Pending", waiting=("ErrImagePull", "not found"))),
+        "ImagePullFailed",
+    ),
+    (
+        "no such secret",
+        seen({"phase": "Pending"}, pod(phase="Pending", waiting=("CreateContainerConfigError", "no secret"))),
+        "PodBlocked",
+    ),
+    ("the head was killed", seen(BOUND, pod(**GONE), pod(1)), "Lost?"),
+    ("the head is gone", seen(BOUND, pod(1)), "Disrupted?"),
+    ("the head's node was drained", seen(BOUND, pod(disrupted=True, **GONE)), "Disrupted?"),
+    ("the head was deleted", seen(BOUND, pod(deleting=True, **GONE)), "Disrupted?"),
+    (
+        "the head says why it failed",
+        seen({**BOUND, "phase": "Failed", "outcome": {"exitCode": 2}}, pod(phase="Failed", exit_code=2)),
+        "Failed?",
+    ),
+    ("a drained head that has committed", seen({**BOUND, "phase": "Suspended"}, pod(**GONE)), "PodsStarting"),
+    ("a head that crashed before it could report", seen(None, pod(**GONE)), "Lost?"),
+    ("the Job is complete", seen(BOUND, job=COMPLETE), "Succeeded"),
+    (
+        "complete, since a stop was answered",
+        seen({**BOUND, "phase": "Suspended"}, job=COMPLETE, stop=STOP),
+        "Suspended",
+    ),
+    (
+        "the head reports success and ends in a moment",
+        seen({**BOUND, "phase": "Succeeded", "outcome": {"exitCode": 0}}, pod()),
+        "Succeeded",
+    ),
+    ("somebody ended the Job", seen(BOUND, pod(1), job=FAILED), "Lost?"),
+    ("it waits to be admitted", seen(None, job={}, suspended=True), "Queued"),
+    ("its pods are being evicted", seen(BOUND, pod(), suspended=True), "Evicted"),
+    ("it was evicted after a commit", seen({**BOUND, "phase": "Suspended"}, suspended=True), "Evicted"),
+    ("it was evicted before it could commit", seen(BOUND, suspended=True), "Evicted -> Pending"),
+    ("asked to stop", seen(BOUND, pod(), pod(1), stop=STOP), "Training"),
+    (
+        "has stopped",
+        seen({**BOUND, "stopped": {"token": "suspend-2", "step": 9}}, pod(), stop=STOP),
+        "Suspended",
+    ),
+    ("answered an older request", seen({**BOUND, "stopped": {"token": "suspend-1"}}, pod(), stop=STOP), "Training"),
+    ("asked to stop while nothing trains", seen({"phase": "Pending"}, pod(), stop=STOP), "Suspended"),
+    (
+        "does not stop in time",
+        seen({**BOUND, "conditions": [condition("Stopping", "True", 61)]}, pod(), stop=STOP),
+        "StopDeadlineExceeded",
+    ),
+    (
+        "has not started in time",
+        seen(
+            {"phase": "Pending", "conditions": [condition("Ready", "False", 601)]}, pod(), job={"startTime": ago(601)}
+        ),
+        "StartupDeadlineExceeded?",
+    ),
+    (
+        "was admitted late",
+        seen({"phase": "Pending", "conditions": [condition("Ready", "False", 9999)]}, pod(), job={"startTime": ago(9)}),
+        "PodsStarting",
+    ),
+]
+
+
+@pytest.mark.parametrize(("observed", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_how_it_stands(observed: Observed, expected: str) -> None:
+    assert short(judge(observed)) == expected
+
+
+def test_what_was_confirmed_is_sure() -> None:
+    unsure = [case[1] for case in CASES if case[2].endswith("?")]
+    assert len(unsure) > 5
+    for observed in unsure:
+        verdict = judge(replace(observed, confirmed=True))
+        assert verdict.ending is not None
+        assert verdict.ending.sure
