@@ -28,6 +28,7 @@ from sojourn_operator.checkpoint.controller import CheckpointController, CommitC
 from sojourn_operator.checkpointstore.controller import CheckpointStoreController
 from sojourn_operator.checkpointtransfer.controller import CheckpointTransferController
 from sojourn_operator.context import Context
+from sojourn_operator.migration.controller import MigrationController
 from sojourn_operator.modelserver.controller import ModelServerController
 from sojourn_operator.remotecluster.controller import RemoteClusterController
 from sojourn_operator.resources import ALL, GROUP
@@ -59,6 +60,7 @@ class Kind:
 # One line per kind.
 CONTROLLERS: Final[Sequence[Kind]] = (
     Kind(RemoteClusterController, whole_cluster=True),
+    Kind(MigrationController),
     Kind(TrainingJobController),
     Kind(TrainingAttemptController),
     Kind(CommitController),

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from helpers.operator import Harness
+from helpers.faults import Faults
 from sojourn_operator.runtime.memory import MemoryCluster
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_CHANGING = ("uid", "resourceVersion", "generation", "creationTimestamp")
+_CHANGING = ("uid", "resourceVersion", "generation", "creationTimestamp", "seconds", "downtimeSeconds")
 
 
-def crash_at_every_write(make: Callable[[], Harness], drive: Callable[[Harness], None]) -> list[str]:
+class Story(Protocol):
+    """What faults are tried on: a Harness, or several that make up one world."""
+
+    @property
+    def faults(self) -> Faults:
+        """Those of the operator that is tested."""
+        ...
+
+    @property
+    def worlds(self) -> Sequence[MemoryCluster]:
+        """Where to look at the end."""
+        ...
+
+
+S = TypeVar("S", bound=Story)
+
+
+def crash_at_every_write(make: Callable[[], S], drive: Callable[[S], None]) -> list[str]:
     """Play the same story again and again, each time with another fault; every end must equal the undisturbed one.
 
     Args:
@@ -28,17 +45,17 @@ def crash_at_every_write(make: Callable[[], Harness], drive: Callable[[Harness],
     """
     undisturbed = make()
     drive(undisturbed)
-    expected = ending(undisturbed.world)
+    expected = [ending(world) for world in undisturbed.worlds]
     struck = []
-    for number, write in enumerate(undisturbed.port.writes):
+    for number, write in enumerate(undisturbed.faults.writes):
         for fault in ("crash_before", "lose_answer_of"):
-            harness = make()
-            setattr(harness.port, fault, number)
-            drive(harness)
-            assert getattr(harness.port, fault) is None, f"write {number} never came: {write}"
+            story = make()
+            setattr(story.faults, fault, number)
+            drive(story)
+            assert getattr(story.faults, fault) is None, f"write {number} never came: {write}"
             point = f"{fault.replace('_', ' ')} write {number}: {write}"
-            assert orphans(harness.world) == [], point
-            assert ending(harness.world) == expected, point
+            assert [orphans(world) for world in story.worlds] == [[] for _ in expected], point
+            assert [ending(world) for world in story.worlds] == expected, point
             struck.append(point)
     return struck
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sojourn_operator.runtime.objects import Object, Resource
@@ -13,20 +14,44 @@ class Crash(BaseException):
     """The operator's process is gone. Not an Exception, so that nobody handles it."""
 
 
+@dataclass
+class Faults:
+    """What was written through all ports of an operator, in order, and what is to go wrong with which write."""
+
+    writes: list[str] = field(default_factory=list)
+    crash_before: int | None = None
+    lose_answer_of: int | None = None
+
+
 class FaultyPort:
     """Passes everything on to another port.
 
     Args:
         after_write: called after each write that took place; for invariants.
+        faults: shared by the ports of one operator.
     """
 
-    def __init__(self, port: ClusterPort, after_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, port: ClusterPort, after_write: Callable[[], None] = lambda: None, faults: Faults | None = None
+    ) -> None:
         self._port = port
         self._after_write = after_write
-        self.writes: list[str] = []
-        self.crash_before: int | None = None
-        self.lose_answer_of: int | None = None
+        self.faults = faults or Faults()
         self.down = False
+
+    @property
+    def writes(self) -> list[str]:
+        """What was written."""
+        return self.faults.writes
+
+    @property
+    def crash_before(self) -> int | None:
+        """The number of the write before which the process is to die."""
+        return self.faults.crash_before
+
+    @crash_before.setter
+    def crash_before(self, number: int | None) -> None:
+        self.faults.crash_before = number
 
     @property
     def name(self) -> str:
@@ -87,15 +112,16 @@ class FaultyPort:
 
     def _write(self, what: str, do: Callable[[], Any]) -> Any:
         self._check()
+        what += f" of cluster {self.name}" if self.name else ""
         number = len(self.writes)
-        if self.crash_before == number:
-            self.crash_before = None
+        if self.faults.crash_before == number:
+            self.faults.crash_before = None
             raise Crash(what)
         answer = do()
         self.writes.append(what)
         self._after_write()
-        if self.lose_answer_of == number:
-            self.lose_answer_of = None
+        if self.faults.lose_answer_of == number:
+            self.faults.lose_answer_of = None
             raise Unavailable(f"{what}: the answer got lost")
         return answer
 

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from helpers.api_server import defaulted, judge
-from helpers.faults import Crash, FaultyPort
+from helpers.faults import Crash, Faults, FaultyPort
 from helpers.rights import HeldToRights
 from sojourn.api.crds import KINDS, definition
 from sojourn_operator.context import Context
@@ -98,9 +98,11 @@ class Harness:
         self.dialed: list[tuple[str, str]] = []
         self._connected = connected
         here = HeldToRights(self.world, HERE, [HOME]) if rights else self.world
-        self.port = FaultyPort(here, lambda: invariant(self))
+        self.faults = Faults()
+        self.port = FaultyPort(here, lambda: invariant(self), self.faults)
         self.remote_ports = {
-            name: FaultyPort(HeldToRights(_Named(remote, name), THERE)) for name, remote in (remotes or {}).items()
+            name: FaultyPort(HeldToRights(_Named(remote, name), THERE), lambda: invariant(self), self.faults)
+            for name, remote in (remotes or {}).items()
         }
         self.crashes: list[str] = []
         self._controllers = list(controllers)
@@ -172,6 +174,11 @@ class Harness:
             self.settle()
         self.clock.advance(max(end - self.clock.monotonic(), 0.0))
         self.settle()
+
+    @property
+    def worlds(self) -> Sequence[MemoryCluster]:
+        """Where to look at the end of a story."""
+        return (self.world,)
 
     @property
     def manager(self) -> Manager:
