@@ -52,11 +52,12 @@ class Pods:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, index: int, name: str) -> subprocess.Popen[bytes]:
-        dashboard, metrics = free_ports(2)
+        dashboard, metrics, agent = free_ports(3)
         own = {
             "SOJOURN_ROLE": "worker" if index else "head",
             "SOJOURN_DASHBOARD_PORT": str(dashboard),
             "SOJOURN_METRICS_PORT": str(metrics),
+            "SOJOURN_AGENT_PORT": str(agent),
             "POD_NAME": name,
             "POD_UID": f"uid-of-{name}",
             "POD_IP": f"127.0.0.{index + 1}",

@@ -69,6 +69,16 @@ def test_sigterm_commits_the_boundary_and_the_next_start_goes_on_there(start_nod
     assert again.of(events.Started)[0].restored_step == suspended.step
 
 
+def test_a_stop_before_training_ends_at_once(start_node: Callable[..., Node]) -> None:
+    node = start_node(manifest(**PACED))
+    node.until(lambda event: isinstance(event, events.Launch) and event.phase == "connect to Ray")
+    node.process.send_signal(signal.SIGTERM)
+    assert node.finish() == 3
+    (suspended,) = node.of(events.Suspended)
+    assert (suspended.step, suspended.reason) == (0, "SIGTERM")
+    assert not node.of(events.Started)
+
+
 def test_a_deadline_ends_the_job_with_everything_committed(start_node: Callable[..., Node]) -> None:
     node = start_node(
         manifest(**(PACED | {"training": {"globalBatchSize": 128, "steps": 100000}}), activeDeadlineSeconds=30)

@@ -187,7 +187,7 @@ class Driver:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 self._machines_joined()
-            if self._stop_reason and self._nobody_will_stop(coordinator):
+            if self._stop_reason and self._nothing_follows(coordinator):
                 break
         return failure[0] if failure else None
 
@@ -208,9 +208,12 @@ class Driver:
         self._stop_reason = self._stop_reason or reason
         coordinator.ask(Request.STOP, reason)
 
-    def _nobody_will_stop(self, coordinator: DriverHandle) -> bool:
-        """Whether no group trains now that could commit more than there is, such as while it is formed."""
+    def _nothing_follows(self, coordinator: DriverHandle) -> bool:
+        """Whether all is committed: the group has stopped, or none trains, such as while it is formed."""
         result = coordinator.result()
+        if result.outcome is Outcome.STOPPED:
+            # Ray Train takes seconds to end a group; in pods Ray itself ends next, and somebody may wait for the step.
+            return self._options.machines > 0
         return result.outcome is None and result.failure is None and not coordinator.is_training()
 
     def _conclude(self, coordinator: DriverHandle, error: BaseException | None) -> int:

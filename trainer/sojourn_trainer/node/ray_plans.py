@@ -82,11 +82,10 @@ def _pod_worker(job: TrainingJob, pod: PodSettings) -> RayPlan:
 
 
 def _pod_arguments(job: TrainingJob, pod: PodSettings) -> tuple[str, ...]:
-    (agent,) = free_ports(1)
     return (
         *("--node-ip-address", pod.address, "--metrics-export-port", str(pod.metrics_port)),
         *("--num-cpus", str(max(1, math.ceil(job.spec.workers.resources.cpu_count)))),
-        *("--object-store-memory", str(_OBJECT_STORE_BYTES), "--dashboard-agent-listen-port", str(agent)),
+        *("--object-store-memory", str(_OBJECT_STORE_BYTES), "--dashboard-agent-listen-port", str(pod.agent_port)),
         *_WORKER_PORTS,
     )
 

@@ -35,6 +35,7 @@ class PodSettings:
         code: folder with the code of a ConfigMap, or None.
         dashboard_port: of Ray's dashboard on the head.
         metrics_port: for Prometheus, on every pod.
+        agent_port: of Ray's agent on every pod, which KubeRay's probes ask.
         report_seconds: how often progress is reported at most.
         service_account: folder with the token and the certificates of the API server.
         termination_log: file in which the kubelet looks for a container's last words.
@@ -51,6 +52,7 @@ class PodSettings:
     code: Path | None
     dashboard_port: int = 8265
     metrics_port: int = 8080
+    agent_port: int = 52365
     report_seconds: float = 10.0
     service_account: Path = SERVICE_ACCOUNT
     termination_log: Path = Path("/dev/termination-log")
@@ -78,6 +80,7 @@ def read_pod_settings(environment: Mapping[str, str] = os.environ) -> PodSetting
         code=Path(code) if code else None,
         dashboard_port=int(environment.get("SOJOURN_DASHBOARD_PORT", "8265")),
         metrics_port=int(environment.get("SOJOURN_METRICS_PORT", "8080")),
+        agent_port=int(environment.get("SOJOURN_AGENT_PORT", "52365")),
         report_seconds=float(environment.get("SOJOURN_REPORT_SECONDS", "10")),
         service_account=Path(environment.get("SOJOURN_SERVICE_ACCOUNT") or SERVICE_ACCOUNT),
     )

@@ -1,0 +1,151 @@
+"""The coordinator on its own: who answers a request, which losses count, and when nobody trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.checkpoints import sample_tensors
+from helpers.runs import Clock
+from sojourn import events
+from sojourn.api import TrainingJob
+from sojourn.checkpoint.commit import checkpoint_key, shard_key
+from sojourn.checkpoint.manifest import CheckpointMeta, Position
+from sojourn.checkpoint.shard import ShardWriter
+from sojourn.errors import Refused
+from sojourn.runlog.errors import Fenced
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Created, Recipient
+from sojourn.runlog.runs import create_run
+from sojourn.store.memory import MemoryStore
+from sojourn_trainer.driver.coordinator import Coordinator
+from sojourn_trainer.driver.timing import Clocks
+from sojourn_trainer.workers.assignment import Outcome, Request, SaveId, ShardSaved, WorkerFailure
+
+JOB = {
+    "apiVersion": "sojourn.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {"name": "digits"},
+    "spec": {
+        "task": {"entrypoint": "tasks:build"},
+        "training": {"globalBatchSize": 8, "steps": 100},
+        "backoffLimit": 2,
+    },
+}
+
+
+class Seen:
+    """An observer that keeps everything."""
+
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+
+    def observe(self, event: events.Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        return
+
+    def of(self, kind: type[events.Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class Setting:
+    """A coordinator, its clock and its run."""
+
+    def __init__(self, failures: int = 0) -> None:
+        clock = Clock()
+        self.now = 1000.0
+        self.seen = Seen()
+        self.log: RunLog = create_run(
+            MemoryStore("coordinator"), Created(run_id=clock.env().new_id(), name="digits"), clock.env()
+        )
+        clocks = Clocks(wall=lambda: self.now, monotonic=lambda: self.now, sleep=lambda seconds: None)
+        self.coordinator = Coordinator(TrainingJob.model_validate(JOB), self.log, [self.seen], clocks, failures)
+
+    def save(self, step: int, boundary: float) -> None:
+        """A checkpoint of one worker, whose state is that of the moment `boundary`."""
+        term = self.log.state.term
+        save = SaveId(step, checkpoint_key(step, term, f"u{step}"))
+        with ShardWriter(self.log.store, shard_key(self.log.prefix, save.key, 0, 1)) as shard:
+            for name, array in sample_tensors(step).items():
+                data = np.ascontiguousarray(array)
+                shard.add(name, str(data.dtype), data.shape, data.tobytes())
+        meta = CheckpointMeta(step=step, position=Position(0, step), extra={"metrics": {"loss": 1.0}})
+        shard_saved = ShardSaved(0, shard.report.to_json(), self.now - boundary, 0.0)
+        self.coordinator.shard_saved(save, shard_saved, meta)
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_a_request_is_answered_by_a_state_that_is_newer(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.now = 1010.0
+    setting.coordinator.ask(Request.CHECKPOINT, "checkpoint nightly")
+    assert setting.coordinator.request() is Request.CHECKPOINT
+    assert setting.coordinator.request() is Request.NONE
+    setting.now = 1012.0
+    setting.save(5, boundary=1009.0)
+    setting.save(6, boundary=1011.0)
+    first, second = setting.seen.of(events.Committed)
+    assert (first.requests, second.requests) == ((), ("checkpoint nightly",))
+    assert second.log_head == setting.log.refresh().head.digest
+    assert second.manifest.startswith("blake3:")
+
+
+def test_an_open_request_is_made_again_to_the_next_group(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.ask(Request.CHECKPOINT, "checkpoint nightly")
+    assert setting.coordinator.request() is Request.CHECKPOINT
+    setting.coordinator.begin_attempt("b", 1, {})
+    assert setting.coordinator.request() is Request.CHECKPOINT
+
+
+def test_a_machine_that_was_announced_to_go_is_no_failure(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.expect_loss("digits-1-1")
+    setting.coordinator.begin_attempt("b", 1, {})
+    setting.coordinator.begin_attempt("c", 1, {})
+    excused, counted = setting.seen.of(events.AttemptFailed)
+    assert (excused.failures, counted.failures) == (0, 1)
+    assert "digits-1-1" in excused.error
+
+
+def test_failures_of_earlier_drivers_count(setting: Setting) -> None:
+    other = Setting(failures=2)
+    other.coordinator.begin_attempt("a", 1, {})
+    with pytest.raises(Refused, match="3 failures"):
+        other.coordinator.begin_attempt("b", 1, {})
+    failure = other.coordinator.result().failure
+    assert failure is not None
+    assert failure.reason == "BackoffLimitExceeded"
+
+
+def test_whether_somebody_trains(setting: Setting) -> None:
+    coordinator = setting.coordinator
+    coordinator.begin_attempt("a", 1, {})
+    assert not coordinator.is_training()
+    coordinator.request()
+    assert coordinator.is_training()
+    setting.now += 60
+    assert not coordinator.is_training()
+    coordinator.request()
+    coordinator.failed(WorkerFailure(0, "lost", "", False, 1))
+    assert not coordinator.is_training()
+    coordinator.request()
+    coordinator.stopped(5, Outcome.STOPPED, {})
+    assert not coordinator.is_training()
+
+
+def test_a_fenced_run_is_named_as_the_reason(setting: Setting) -> None:
+    setting.log.fence(expected_term=0, expected_commit="", recipient=Recipient(run_id="r"), migration_id="m")
+    with pytest.raises(Fenced):
+        setting.coordinator.begin_attempt("a", 1, {})
+    failure = setting.coordinator.result().failure
+    assert failure is not None
+    assert (failure.reason, failure.exit_code) == ("Fenced", 4)
