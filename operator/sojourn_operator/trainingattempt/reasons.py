@@ -12,6 +12,7 @@ RELEASED: Final = "Released"
 
 # Reasons of Ready
 TRAINING: Final = "Training"
+HEAD_SILENT: Final = "HeadSilent"
 QUEUED: Final = "Queued"
 EVICTED: Final = "Evicted"
 NAME_TAKEN: Final = "NameTaken"

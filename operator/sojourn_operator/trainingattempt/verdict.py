@@ -16,6 +16,8 @@ from sojourn_operator.trainingattempt.observe import Observed
 
 _BOUND = ("Starting", "Running", "Stopping", "Succeeded", "Failed", "Lost")
 _INSTALL_CHECK = 30.0
+_SILENCE = timedelta(seconds=120)
+_TOLD_TO_STOP = 143
 _COMPLETE = "training is complete"
 _STARTED = ("Running", "Stopping", "Succeeded", "Failed", "Lost")
 
@@ -175,8 +177,7 @@ def _held_back(seen: Observed) -> Verdict:
 def _going(seen: Observed, workload: Workload) -> Verdict:
     phase = seen.status.get("phase")
     if phase in _STARTED:
-        ready = (phase == "Running", reasons.TRAINING if phase == "Running" else reasons.STOPPING_REASON, "")
-        return Verdict(ready=ready, look_again=_stop_wait(seen))
+        return _started(seen, phase)
     ready = _why_not_started(seen)
     left = _startup_left(seen, workload)
     if left is not None and left <= 0:
@@ -184,6 +185,20 @@ def _going(seen: Observed, workload: Workload) -> Verdict:
         return Verdict(Ending(reasons.STARTUP_DEADLINE_EXCEEDED, message, "Failed", sure=seen.confirmed))
     waits = [wait for wait in (left, _stop_wait(seen)) if wait is not None]
     return Verdict(phase="" if phase else "Pending", ready=ready, look_again=min(waits, default=None))
+
+
+def _started(seen: Observed, phase: str) -> Verdict:
+    ready = (phase == "Running", reasons.TRAINING if phase == "Running" else reasons.STOPPING_REASON, "")
+    heartbeat = seen.status.get("heartbeatTime")
+    if heartbeat is None:
+        return Verdict(ready=ready, look_again=_stop_wait(seen))
+    # A pod on a node that nobody reaches goes on to count as running.
+    silent = (parse_rfc3339(heartbeat) + _SILENCE - seen.now).total_seconds()
+    if silent <= 0:
+        message = f"the head has not reported since {heartbeat}; is its node reachable?"
+        return Verdict(ready=(False, reasons.HEAD_SILENT, message), look_again=_stop_wait(seen))
+    waits = [wait for wait in (silent, _stop_wait(seen)) if wait is not None]
+    return Verdict(ready=ready, look_again=min(waits))
 
 
 def _why_not_started(seen: Observed) -> tuple[bool, str, str]:
@@ -259,7 +274,8 @@ def has_running_head(seen: Observed) -> bool:
 
 
 def _has_failed(pod: PodView) -> bool:
-    return pod.phase == "Failed" and not pod.disrupted and not pod.deleting
+    told = pod.disrupted or pod.deleting or pod.exit_code == _TOLD_TO_STOP
+    return pod.phase == "Failed" and not told
 
 
 def _names(pods: tuple[PodView, ...]) -> str:

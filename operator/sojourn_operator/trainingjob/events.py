@@ -19,6 +19,7 @@ _TROUBLE: Final = frozenset(
         attempt_reasons.POD_BLOCKED,
         attempt_reasons.NAME_TAKEN,
         attempt_reasons.ENGINE_NOT_INSTALLED,
+        attempt_reasons.HEAD_SILENT,
     }
 )
 _NORMAL: Final = frozenset({attempt_reasons.QUEUED, attempt_reasons.EVICTED})

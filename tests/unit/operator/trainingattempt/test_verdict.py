@@ -84,6 +84,8 @@ CASES: list[tuple[str, Observed, str]] = [
     ("the pods start", seen(None, pod(), pod(1)), "PodsStarting -> Pending"),
     ("Ray starts", seen({**BOUND, "phase": "Starting"}, pod(), pod(1)), "Starting"),
     ("it trains", seen(BOUND, pod(), pod(1)), "Training"),
+    ("its head reports", seen({**BOUND, "heartbeatTime": ago(119)}, pod()), "Training"),
+    ("its head is silent", seen({**BOUND, "heartbeatTime": ago(121)}, pod()), "HeadSilent"),
     ("a worker is lost", seen(BOUND, pod(), pod(1, **GONE)), "Training"),
     ("no node fits", seen(None, pod(phase="Pending", waiting=("Unschedulable", "no cpu"))), "Unschedulable -> Pending"),
     (
@@ -106,6 +108,11 @@ CASES: list[tuple[str, Observed, str]] = [
         "Failed?",
     ),
     ("a drained head that has committed", seen({**BOUND, "phase": "Suspended"}, pod(**GONE)), "PodsStarting"),
+    (
+        "one that was told to stop earlier",
+        seen({"phase": "Suspended"}, pod(phase="Failed", exit_code=143)),
+        "PodsStarting",
+    ),
     ("a head that crashed before it could report", seen(None, pod(**GONE)), "Lost?"),
     ("the Job is complete", seen(BOUND, job=COMPLETE), "Succeeded"),
     (
