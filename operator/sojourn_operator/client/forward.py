@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from sojourn.errors import InvalidInput, Refused
@@ -70,7 +71,8 @@ class Forwarder:
                 theirs = self.pods.forward(self.namespace, self.pod, self.target)
             except ClusterError:
                 return
-            with theirs:
+            # The official client's wrapped socket is no context manager.
+            with closing(theirs):
                 pump(ours, theirs)
 
 
