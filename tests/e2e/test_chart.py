@@ -53,12 +53,38 @@ def team(east: Cluster) -> Iterator[str]:
         yield namespace
 
 
+@pytest.fixture
+def alone(east: Cluster, repository: Path) -> Iterator[None]:
+    """The cluster holds nothing of Sojourn's that an uninstall could delete. Definitions that were there come back."""
+    try:
+        wait_until(lambda: not objects_of_ours(east), "what earlier tests deleted is gone", seconds=60, pause=1)
+    except ClusterError:
+        pytest.skip("others use this cluster: it holds Sojourn's objects that an uninstall would delete")
+    there = definitions_of(east)
+    yield
+    if there:
+        east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
+
+
 def everything(cluster: Cluster, namespace: str) -> set[str]:
     """All objects of a namespace, of whatever kind, but those that pass by themselves."""
     kinds = cluster.kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
     wanted = ",".join(kind for kind in kinds if not kind.startswith(PASSING))
     listing = json.loads(cluster.kubectl("get", wanted, f"--namespace={namespace}", "-o", "json"))
     return {f"{obj['kind'].lower()}s/{obj['metadata']['name']}" for obj in listing["items"]}
+
+
+def definitions_of(cluster: Cluster) -> list[str]:
+    """The definitions of our kinds."""
+    names = cluster.kubectl("get", "customresourcedefinitions", "-o", "name").split()
+    return [name for name in names if name.endswith(".sojourn.dev")]
+
+
+def objects_of_ours(cluster: Cluster) -> list[str]:
+    """All objects of our kinds."""
+    if not definitions_of(cluster):
+        return []
+    return cluster.kubectl("get", "sojourn", "--all-namespaces", "-o", "name").split()
 
 
 def of_release(cluster: Cluster, name: str) -> list[str]:
@@ -133,9 +159,9 @@ def finalizers(cluster: Cluster, namespace: str) -> list[str]:
     return found
 
 
+@pytest.mark.usefixtures("alone")
 def test_the_whole_cluster(east: Cluster, release: Release, images: Mapping[str, str]) -> None:
-    """Definitions included. It would act on, and in the end delete, whatever others have there."""
-    refuse_company(east)
+    """Definitions included, which the uninstall takes away."""
     options = ["--take-ownership", *release.settings(images, **{"crds.keep": "false", "clusterName": "east"})]
     release("install", *options)
     made = of_release(east, release.name)
@@ -148,15 +174,6 @@ def test_the_whole_cluster(east: Cluster, release: Release, images: Mapping[str,
         assert of_release(east, release.name) == []
         assert everything(east, release.namespace) == ALWAYS_THERE
         wait_until(lambda: everything(east, team) == ALWAYS_THERE, "the job goes with its definition")
-
-
-def refuse_company(cluster: Cluster) -> None:
-    try:
-        listing = json.loads(cluster.kubectl("get", "sojourn", "--all-namespaces", "-o", "json"))
-    except ClusterError:
-        return  # no definitions, so no objects
-    if listing["items"]:
-        pytest.skip("others use this cluster: it holds Sojourn's objects that an uninstall would delete")
 
 
 @pytest.mark.usefixtures("definitions")
