@@ -270,13 +270,14 @@ class Twin:
         return True
 
     def migrate(self, harness: Harness, name: str = "go", **spec: Any) -> None:
-        """Make a Migration as a user; Cold and with resume unless said otherwise."""
+        """Make a Migration as a user; Cold and with resume unless said otherwise (None leaves a field out)."""
+        wanted: dict[str, Any] = {"mode": "Cold", "source": {"trainingJob": "digits"}, "resume": {}, **spec}
         harness.create(
             {
                 "apiVersion": MIGRATIONS.api_version,
                 "kind": "Migration",
                 "metadata": {"name": name, "namespace": "team"},
-                "spec": {"mode": "Cold", "source": {"trainingJob": "digits"}, "resume": {}, **spec},
+                "spec": {name: part for name, part in wanted.items() if part is not None},
             }
         )
 
