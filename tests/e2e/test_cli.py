@@ -77,6 +77,8 @@ def shell(east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.Tem
         operator.start()
         try:
             yield Shell(east, namespace)
+            # While there is an operator to let go of it.
+            east.kubectl("delete", "trainingjobs", "--all", f"--namespace={namespace}", "--timeout=120s")
         finally:
             operator.stop()
 
