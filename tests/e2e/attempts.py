@@ -40,7 +40,7 @@ class Pace(keras.callbacks.Callback):
 def paced():
     from sojourn_trainer import Task
 
-    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    model = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.layers.Dense(10)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer="sgd", loss=loss, metrics=["accuracy"])
     return Task(model, callbacks=[Pace()])
@@ -123,7 +123,10 @@ class Attempt:
         return status
 
     def phase(self, phase: str, seconds: float = 180) -> dict[str, Any]:
-        return self.until(lambda status: status.get("phase") == phase, f"phase {phase}", seconds)
+        """The status in that phase; an attempt that fails instead is not waited for."""
+        status = self.until(lambda status: status.get("phase") in (phase, "Failed"), f"phase {phase}", seconds)
+        assert status["phase"] == phase, f"{status['outcome']}\n{self.logs()}"
+        return status
 
     def ask(self, **spec: Any) -> None:
         """Change spec, as the operator does."""

@@ -57,7 +57,8 @@ def test_tensorboard_tags(tmp_path: Path) -> None:
 
 def test_phases_of_the_start() -> None:
     code = "".join(inspect.getsource(module) for module in (supervisor, driver, worker))
-    phases = re.findall(r'(?:phase=|_emit_launch\(|timer\.phase\()"([^"]+)"', code)
+    code += (Path(worker.__file__).parents[1] / "loop" / "train.py").read_text()  # which would import TensorFlow
+    phases = re.findall(r'(?:phase=|_emit_launch\(|timer\.phase\(|\.launched\()"([^"]+)"', code)
     assert first_cells("The start, in parts") == [f"`{phase}`" for phase in phases]
 
 

@@ -58,6 +58,7 @@ class TrainingLoop:
             for source in held_out
         )
         self._pace = Pace(batch, session.clock)
+        self._announced: float | None = None
         self._batch = batch
         self._replicas = replicas
 
@@ -104,6 +105,7 @@ class TrainingLoop:
         if self._session.rank == 0:
             restored = at.step if self._session.assignment.restore is not None else None
             self._session.coordinator.started(self._feed.steps_per_epoch, total_steps, restored)
+            self._announced = self._session.clock()
 
     def _first_step_at(self, at: RunPosition, skip: int = 0) -> BoundStep:
         return self._steps.bind_training(self._feed.start(at.position, self._boundary.saved_input, skip))
@@ -127,6 +129,9 @@ class TrainingLoop:
         return after, flags, logs
 
     def _report(self, at: RunPosition, logs: Mapping[str, float]) -> None:
+        if self._announced is not None:
+            self._session.coordinator.launched("first step", self._session.clock() - self._announced)
+            self._announced = None
         if not self._pace.due(_REPORT_SECONDS):
             return
         metrics = {name: value for name, value in logs.items() if name != "loss"}

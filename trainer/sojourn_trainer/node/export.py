@@ -28,7 +28,7 @@ def export_run(run: RunRef, formats: Sequence[str]) -> events.Exported:
     if done.returncode != 0:
         raise SojournError(
             f"the run is complete, and its export failed: {done.stderr.strip()[-1500:]}",
-            hint=f"Try again with: sojourn export {run.name} --store {run.store}",
+            hint=f"Try again with: sojourn export {run.prefix} --store {run.store}",
         )
     entry = json.loads(done.stdout)["entry"]
     return events.Exported(
