@@ -165,7 +165,8 @@ class Operator:
             Backoff(settings.backoff_seconds, settings.backoff_cap_seconds),
         )
         manager = Manager(self._clock, self._metrics, pace)
-        cluster = manager.local(self._port, (settings.namespace,) if settings.namespace else ())
+        names = (name.strip() for name in (settings.namespace or settings.namespaces).split(","))
+        cluster = manager.local(self._port, tuple(name for name in names if name))
         context = Context(cluster, manager, self._dial, settings, self._clock, self._metrics.registry, home=self._home)
         for kind in kinds:
             if not (kind.whole_cluster and settings.namespace):

@@ -26,6 +26,10 @@ class Settings:
     kubeconfig: str = _setting("", "kubeconfig file; empty: the pod's service account, else the user's own kubeconfig")
     context: str = _setting("", "context of the kubeconfig; empty: its current one")
     namespace: str = _setting("", "act in this namespace only, without RemoteClusters; empty: everywhere")
+    namespaces: str = _setting(
+        "",
+        "act in these namespaces only, comma-separated, beside other operators with other Leases",
+    )
     operator_namespace: str = _setting(
         "", "namespace of the Lease and of the kubeconfig Secrets; empty: the pod's own, else `namespace`, else default"
     )
