@@ -28,7 +28,7 @@ def second_pair(repository: Path, clusters: Clusters) -> Iterator[subprocess.Pop
     if clusters.link is None:
         pytest.skip("clusters that were brought along are not this project's to start")
     before = traces()
-    assert before == set()
+    assert before == set(), "somebody uses the second pair: SOJOURN_E2E_INSTANCE=1 make clusters-down removes it"
     environment = {**os.environ, "SOJOURN_E2E_INSTANCE": INSTANCE}
     process = subprocess.Popen(command("up"), cwd=repository / "tests", env=environment)
     yield process
