@@ -25,7 +25,11 @@ def cluster_options(function: F) -> F:
     @functools.wraps(function)
     def with_client(*args: Any, **options: Any) -> Any:
         chosen = {name: options.pop(name) or "" for name in _OPTIONS}
-        return function(*args, client=client(**chosen), **options)
+        connected = client(**chosen)
+        from sojourn_operator.cli.explain import explained
+
+        with explained(connected.namespace):
+            return function(*args, client=connected, **options)
 
     decorated: Any = with_client
     for option in (

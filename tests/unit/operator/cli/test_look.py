@@ -15,6 +15,7 @@ from sojourn.store.memory import MemoryStore
 from sojourn_operator.client.forward import Forwarder, dashboard_pod
 from sojourn_operator.client.kept_logs import reader_pod
 from sojourn_operator.resources import CHECKPOINTS, PODS, REMOTE_CLUSTERS, TRAINING_ATTEMPTS
+from sojourn_operator.runtime.port import ClusterError, Forbidden, Invalid, Missing, Unauthorized, Unavailable
 
 from .conftest import DIGEST, RUN, Sojourn, World
 
@@ -129,8 +130,6 @@ def test_clusters_are_listed_with_their_readiness(sojourn: Sojourn, world: World
 def test_a_cluster_without_sojourn_says_how_to_install_it(
     sojourn: Sojourn, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sojourn_operator.runtime.port import Missing
-
     def refuse(*arguments: object) -> None:
         raise Missing("404")
 
@@ -139,6 +138,28 @@ def test_a_cluster_without_sojourn_says_how_to_install_it(
     assert code == 1
     assert "this cluster does not know trainingjobs.sojourn.dev" in err
     assert "helm install" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (Unavailable("list: connection refused"), 1, "Is the cluster up, and the right one?"),
+        (Unauthorized("list: 401"), 1, "log in again"),
+        (Forbidden("list: is forbidden"), 1, "in namespace team the role edit is enough"),
+        (Invalid("create: spec.x: unknown field"), 2, ""),
+    ],
+)
+def test_what_an_api_server_refuses_comes_with_what_to_do(
+    sojourn: Sojourn, world: World, monkeypatch: pytest.MonkeyPatch, error: ClusterError, code: int, hint: str
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.cluster, "list", refuse)
+    exit_code, _, err = sojourn("status")
+    assert exit_code == code
+    assert err.startswith(f"Error: {error.message}\n")
+    assert hint in err
 
 
 def test_logs_of_the_head_of_the_newest_attempt(busy: World) -> None:
