@@ -28,6 +28,9 @@ of another namespace than `local` are `NAMESPACE/NAME`, and `NAME-RUNID` is that
 
 Verbs that work on a store take `--store DIR|URI`. Without it they use `$SOJOURN_STORE`, else the folder
 `sojourn-runs` where they are called; `run` prefers the store that its manifest names.
+
+Verbs for clusters work with your kubeconfig, as kubectl does: `--kubeconfig`, `--context`, `-n`. They complete the
+names of jobs, clusters and servers. [Train and serve on a cluster](../guides/on-a-cluster.md) shows them at work.
 """
 
 
