@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from e2e.clusters.access import Cluster
 from e2e.clusters.volumes import claim, store_folder
 from e2e.operator_process import OperatorProcess
-from e2e.transfers import store, until
+from e2e.transfers import store, stored_run, until
+from sojourn.checkpoint.verify import verify_run
 
 pytestmark = pytest.mark.e2e
 
@@ -56,9 +58,31 @@ def test_a_claim_is_tried_by_a_restricted_pod(east: Cluster, namespace: str) -> 
 
 
 def test_a_folder_that_pods_may_not_write(east: Cluster, namespace: str, folder: Path) -> None:
-    import os
-
     os.chown(folder, 0, 0)
     folder.chmod(0o755)
     east.apply(*claim(namespace, "foreign", folder), store(namespace, "foreign", "foreign"))
     ready(east, namespace, "foreign", "PermissionDenied")
+
+
+def test_a_checkpoint_is_deleted_with_its_files(east: Cluster, namespace: str, folder: Path) -> None:
+    log = stored_run(folder)
+    commit = log.state.commits[1]
+    east.apply(*claim(namespace, "trained", folder), store(namespace, "trained", "trained"))
+    ready(east, namespace, "trained", "Probed")
+    name = f"digits-{commit.step}-{commit.manifest.removeprefix('blake3:')[:5]}"
+    run = {"name": log.state.name, "runId": log.state.run_id, "prefix": log.prefix}
+    place = {"storeRef": {"name": "trained"}, "run": run, "step": commit.step, "key": commit.checkpoint}
+    east.apply(
+        {
+            "apiVersion": "sojourn.dev/v1alpha1",
+            "kind": "Checkpoint",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {**place, "manifest": commit.manifest, "bytes": commit.bytes, "deletionPolicy": "Delete"},
+        }
+    )
+    until(lambda: east.get("ckpt", name, namespace), lambda found: found["metadata"].get("finalizers"), "it is held")
+    assert (folder / log.prefix / commit.checkpoint).is_dir()
+    east.kubectl("delete", "ckpt", name, f"--namespace={namespace}", "--timeout=90s")
+    assert not (folder / log.prefix / commit.checkpoint).exists()
+    assert [one.step for one in log.refresh().commits] == [10, 30]
+    assert verify_run(log).ok
