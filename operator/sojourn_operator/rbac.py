@@ -111,6 +111,11 @@ REMOTE_CLUSTER: Final = Role(
     "the same, on what belongs to the whole cluster: which versions are installed",
     (Right((r.CUSTOM_RESOURCE_DEFINITIONS, r.NAMESPACES), READ),),
 )
+REMOTE_HOME: Final = Role(
+    "remote-home",
+    "the same, in the operator's own namespace: whether it is there, and which version of it",
+    (Right((r.LEASES,), ("get",)),),
+)
 VIEW: Final = Role("view", "people who look; added to the cluster's own role view", (Right(_NAMESPACED, READ),))
 EDIT: Final = Role(
     "edit",
@@ -153,6 +158,7 @@ ROLES: Final = (
     HOME,
     REMOTE,
     REMOTE_CLUSTER,
+    REMOTE_HOME,
     VIEW,
     EDIT,
     UNINSTALL,

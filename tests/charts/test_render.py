@@ -12,7 +12,7 @@ import yaml
 
 from helpers.helm import CHART, helm, of_kind, render
 from sojourn_operator.rbac import READ
-from sojourn_operator.settings import load_settings
+from sojourn_operator.settings import Settings, load_settings
 
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
 EVERYTHING = CHART / "ci/everything-values.yaml"
@@ -92,7 +92,7 @@ def test_the_operator_understands_its_variables(
     settings = load_settings([], {entry["name"]: entry["value"] for entry in container["env"]})
     ports = {port["name"]: f":{port['containerPort']}" for port in container["ports"]}
     assert ports == {"metrics": settings.metrics_address, "health": settings.health_address}
-    assert settings.lease_name == deployment["metadata"]["name"]
+    assert settings.lease_name == Settings().lease_name
     if case == EVERYTHING:
         assert settings.trainer_image == f"registry.example/sojourn/team/trainer@sha256:{64 * '0'}"
         assert settings.serving_image == "registry.example/sojourn/sojourn-serving:1.2"
@@ -166,7 +166,7 @@ def test_definitions_stay_unless_told_otherwise(rendered: dict[Path | None, list
 
 def test_remote_access_is_given_where_it_was_asked_for(rendered: dict[Path | None, list[dict[str, Any]]]) -> None:
     bindings = [obj for obj in rendered[EVERYTHING] if obj["kind"] == "RoleBinding" and "remote" in str(obj["roleRef"])]
-    assert sorted(obj["metadata"]["namespace"] for obj in bindings) == ["team-a", "team-b"]
+    assert sorted(obj["metadata"]["namespace"] for obj in bindings) == ["ops", "team-a", "team-b"]
     assert {subject["name"] for obj in bindings for subject in obj["subjects"]} == {"carrier-remote"}
     assert not [name for name in of_kind(rendered[None], "ServiceAccount") if "remote" in name]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
+from e2e.rights import NAME as OPERATOR
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 
@@ -85,10 +86,10 @@ class RunningJob:
         self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
 
     def names(self, kinds: str) -> list[str]:
-        """kind/name of what there is of these kinds, but for what every namespace has."""
+        """kind/name of what there is of these kinds, but for what every namespace has, and the operator's account."""
         found = self.kubectl("get", kinds, "-o", "name").split()
         common = ("serviceaccount/default", "configmap/kube-root-ca.crt")
-        return sorted(name for name in found if name not in common)
+        return sorted(name for name in found if name not in common and not name.endswith(f"/{OPERATOR}"))
 
     def events(self) -> list[str]:
         """Reasons of the Events about the job."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.clusters.access import Cluster
+from e2e.rights import operator_kubeconfig
 
 
 @dataclass
 class OperatorProcess:
-    """Starts, kills and starts again. Its log goes to a file, for when a test fails."""
+    """Starts, kills and starts again, with the rights that the chart gives. Its log is for when a test fails."""
 
     cluster: Cluster
     namespace: str
@@ -23,7 +24,7 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it; it acts within seconds."""
         settings = {
-            "kubeconfig": str(self.cluster.kubeconfig),
+            "kubeconfig": str(operator_kubeconfig(self.cluster, self.namespace, self.log.parent)),
             "namespace": self.namespace,
             "operator-namespace": self.namespace,
             "metrics-address": "",

@@ -48,7 +48,7 @@ class Release:
     def leader(self) -> str:
         """The pod that leads, "" while there is none."""
         try:
-            holder = self.kubectl("get", "lease", self.name, "-o", "jsonpath={.spec.holderIdentity}")
+            holder = self.kubectl("get", "lease", "sojourn-operator", "-o", "jsonpath={.spec.holderIdentity}")
         except ClusterError:
             return ""
         return holder.rpartition("-")[0]
@@ -58,8 +58,13 @@ class Release:
         given = {f"images.{role}": reference for role, reference in images.items() if role in IMAGES}
         return [f"--set={name}={value}" for name, value in {"fullnameOverride": self.name, **given, **values}.items()]
 
-    def remote_kubeconfig(self) -> str:
-        """A kubeconfig with a token of the account that remoteAccess.enabled makes."""
+    def remote_kubeconfig(self, namespace: str = "") -> str:
+        """A kubeconfig with a token of the account that remoteAccess.enabled makes.
+
+        Args:
+            namespace: one of remoteAccess.namespaces, where these are set.
+        """
+        place_of_work = {"namespace": namespace} if namespace else {}
         own: dict[str, Any] = yaml.safe_load(self.cluster.kubeconfig.read_text())
         (cluster,) = own["clusters"]
         place = cluster["cluster"]
@@ -74,7 +79,7 @@ class Release:
                 "current-context": "remote",
                 "clusters": [{"name": "remote", "cluster": place}],
                 "users": [{"name": "remote", "user": {"token": token}}],
-                "contexts": [{"name": "remote", "context": {"cluster": "remote", "user": "remote"}}],
+                "contexts": [{"name": "remote", "context": {"cluster": "remote", "user": "remote", **place_of_work}}],
             }
         )
 

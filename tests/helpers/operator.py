@@ -14,7 +14,7 @@ from helpers.faults import Crash, Faults, FaultyPort
 from helpers.rights import HeldToRights
 from sojourn.api.crds import KINDS, definition
 from sojourn_operator.context import Context
-from sojourn_operator.rbac import CLUSTER, GATEWAY, HOME, KUBERAY, OPERATOR, REMOTE, REMOTE_CLUSTER
+from sojourn_operator.rbac import CLUSTER, GATEWAY, HOME, KUBERAY, OPERATOR, REMOTE, REMOTE_CLUSTER, REMOTE_HOME
 from sojourn_operator.resources import ALL, NAMESPACES
 from sojourn_operator.runtime.connection import Connection
 from sojourn_operator.runtime.controller import Controller
@@ -30,7 +30,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 # The roles of the chart, on the operator's own cluster and on others.
 HERE = (OPERATOR, KUBERAY, GATEWAY, CLUSTER)
-THERE = (REMOTE, REMOTE_CLUSTER)
+THERE = (REMOTE, REMOTE_CLUSTER, REMOTE_HOME)
 # Conflicts and first failures are waited out by `settle`; what waits longer is waiting for something.
 PATIENCE = 0.6
 MAX_STEPS = 5_000

@@ -310,6 +310,16 @@
   - watch
 {{- end }}
 
+{{- define "sojourn.rules.remote-home" -}}
+# the same, in the operator's own namespace: whether it is there, and which version of it
+- apiGroups:
+  - coordination.k8s.io
+  resources:
+  - leases
+  verbs:
+  - get
+{{- end }}
+
 {{- define "sojourn.rules.view" -}}
 # people who look; added to the cluster's own role view
 - apiGroups:
