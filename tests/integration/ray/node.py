@@ -26,6 +26,8 @@ TASKS = Path(__file__).parents[1] / "trainer"
 class Node:
     """One node process and what it says."""
 
+    program = ("sojourn_trainer.node", "run", "--events", "json", "--job")
+
     def __init__(
         self, folder: Path, manifest: Mapping[str, Any], environment: Mapping[str, str], *arguments: str
     ) -> None:
@@ -37,8 +39,8 @@ class Node:
         path = os.pathsep.join(filter(None, (str(TASKS), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "sojourn_trainer.node", "run", "--events", "json"),
-                *("--job", str(job), "--store", self.store.uri, *arguments),
+                *(sys.executable, "-m", *self.program, str(job)),
+                *("--store", self.store.uri, *arguments),
             ],
             env={**os.environ, "SOJOURN_DASHBOARD": "0", "PYTHONPATH": path, **environment},
             stdin=subprocess.DEVNULL,
@@ -93,6 +95,12 @@ class Node:
                 for pid in [*below(self.process.pid), self.process.pid]:
                     os.kill(pid, signal.SIGKILL)
                 self.process.wait()
+
+
+class CommandLine(Node):
+    """`sojourn run`, which starts the node."""
+
+    program = ("sojourn", "run", "--output", "json")
 
 
 def manifest(**spec: Any) -> dict[str, Any]:
