@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sojourn.client.extras import require
 from sojourn.client.settings import Settings
-from sojourn.errors import SojournError
 
 if TYPE_CHECKING:
     from sojourn.api import TrainingJob
 
 NODE = ("-m", "sojourn_trainer.node", "run")
 CODE_FILE = "code.tar"
+LOG_FILE = "node.log"
+KEEP_LOGS_SECONDS = 30 * 24 * 3600
 NEEDED = ("sojourn_trainer", "ray", "tensorflow")
 
 
@@ -44,7 +47,7 @@ class Launch:
     @property
     def log(self) -> Path:
         """Where everything but events goes."""
-        return self.folder / "node.log"
+        return self.folder / LOG_FILE
 
     def discard_code(self) -> None:
         """Remove the packed code, which the run keeps in its store; the log and the manifest stay for people."""
@@ -67,13 +70,9 @@ def prepare(
     Raises:
         SojournError: a package that training needs is not installed, or the code cannot be packed.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise SojournError(
-            f"Training needs packages that are not installed: {', '.join(missing)}.",
-            hint="Install them with: pip install 'sojourn[trainer]'",
-        )
+    require("trainer", NEEDED, "Training")
     settings.state.mkdir(parents=True, exist_ok=True)
+    prune_logs(settings.state, time.time())
     folder = Path(tempfile.mkdtemp(prefix=f"{job.name}-", dir=settings.state))
     manifest = job.to_manifest()
     code = _pack_code(manifest, base, folder)
@@ -81,6 +80,20 @@ def prepare(
     job_file.write_text(json.dumps(manifest, indent=2) + "\n")
     command = (python, *NODE, *arguments(job_file, store, code, options))
     return Launch(job.name, store, command, settings.environment, folder)
+
+
+def prune_logs(state: Path, now: float) -> None:
+    """Remove the folders of runs whose process has written nothing to its log for a month.
+
+    Args:
+        state: the folder for the logs of local runs.
+        now: Unix seconds.
+    """
+    for job_file in state.glob("*/job.json"):
+        log = job_file.with_name(LOG_FILE)
+        written = max(path.stat().st_mtime for path in (job_file, log) if path.exists())
+        if now - written > KEEP_LOGS_SECONDS:
+            shutil.rmtree(job_file.parent, ignore_errors=True)
 
 
 def arguments(job_file: Path, store: str, code: Path | None, options: RunOptions) -> Sequence[str]:

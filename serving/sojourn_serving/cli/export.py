@@ -6,6 +6,7 @@ import click
 
 from sojourn.cli.options import format_option, store_option
 from sojourn.cli.tables import print_data, print_fields, print_table
+from sojourn.client.extras import require
 from sojourn.client.stores import existing_store
 from sojourn_serving.cli.cache import cache_folder
 from sojourn_serving.export.formats import parse_formats
@@ -33,6 +34,7 @@ def export(run: str, store: str | None, formats: str, output: str) -> None:
     with golden inputs and the model's answers to them. Each format is loaded again in a process that has only
     TensorFlow, and must give these answers, before the run's log names the export.
     """
+    require("serving", ("tensorflow",), "Exporting")
     wanted = parse_formats(formats)
 
     def say(line: str) -> None:

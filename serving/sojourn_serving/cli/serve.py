@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sojourn.cli.options import store_option
+from sojourn.client.extras import require
 from sojourn.client.stores import existing_store
 from sojourn_serving.cli.cache import cache_folder
 from sojourn_serving.export.choose import choose_export
@@ -15,6 +16,8 @@ from sojourn_serving.export.files import fetch
 from sojourn_serving.server.settings import MEBIBYTE, ServerSettings
 from sojourn_serving.server.source import Servable, find
 from sojourn_serving.server.supervisor import Supervisor
+
+NEEDED = ("tensorflow", "starlette", "uvicorn", "uvloop", "httptools", "orjson", "prometheus_client")
 
 
 @click.command(short_help="Serve an exported model over HTTP.")
@@ -40,6 +43,7 @@ def serve(model: str, store: str | None, name: str | None, max_body: int, **opti
     It speaks TensorFlow Serving's REST protocol (/v1/models/NAME:predict) and the Open Inference Protocol
     (/v2/models/NAME/infer), and answers /healthz, /readyz and /metrics.
     """
+    require("serving", NEEDED, "Serving")
     default_name, servable = locate(model, store)
     settings = ServerSettings(
         model=servable.path,
