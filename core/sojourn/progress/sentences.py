@@ -27,10 +27,9 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             said = words.metrics(event.metrics)
             return "info", f"epoch {event.epoch + 1} ended at step {words.count(event.step)}" + (said and f": {said}")
         case events.Committed():
-            return "good", (
-                f"committed step {words.count(event.step)}: {words.size(event.bytes)} in {words.seconds(event.seconds)}"
-                f", training waited {words.seconds(event.stall_seconds)}"
-            )
+            said = f"committed step {words.count(event.step)}: {words.size(event.bytes)}{_within(event.seconds)}"
+            waited = words.seconds(event.stall_seconds)
+            return "good", said if waited == words.UNKNOWN else f"{said}, training waited {waited}"
         case events.Retired():
             return "muted", f"retired {words.plural(len(event.checkpoints), 'checkpoint')}"
         case events.SaveFailed():
@@ -48,9 +47,7 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
                 f"rolled back from step {words.count(event.from_step)} to {words.count(event.to_step)}: {event.reason}"
             )
         case events.Exported():
-            return "good", (
-                f"exported version {event.version} as {', '.join(event.formats)} in {words.seconds(event.seconds)}"
-            )
+            return "good", (f"exported version {event.version} as {', '.join(event.formats)}{_within(event.seconds)}")
         case events.Completed():
             said = words.metrics(event.metrics)
             return "good", (
@@ -87,6 +84,12 @@ def progress_sentence(event: events.Progress, started: events.Started | None) ->
     if event.seconds_since_commit is not None:
         parts.append(f"{words.whole_seconds(event.seconds_since_commit)} since the last commit")
     return ", ".join(parts)
+
+
+def _within(value: float) -> str:
+    """How long something took, where that is known: whoever watches from afar may see only the result."""
+    said = words.seconds(value)
+    return "" if said == words.UNKNOWN else f" in {said}"
 
 
 def _started(event: events.Started) -> str:

@@ -9,6 +9,20 @@ from sojourn_operator.client.client import Client
 from sojourn_operator.client.connect import connect
 from sojourn_operator.client.errors import JobFailed, TimedOut
 from sojourn_operator.client.job import Job
-from sojourn_operator.client.migration import MigrationHandle
+from sojourn_operator.client.logs import LogQuery, read_log
+from sojourn_operator.client.migration import Journey, MigrationHandle, migrate
+from sojourn_operator.client.server import Server
 
-__all__ = ["Client", "Job", "JobFailed", "MigrationHandle", "TimedOut", "connect"]
+__all__ = [
+    "Client",
+    "Job",
+    "JobFailed",
+    "Journey",
+    "LogQuery",
+    "MigrationHandle",
+    "Server",
+    "TimedOut",
+    "connect",
+    "migrate",
+    "read_log",
+]
