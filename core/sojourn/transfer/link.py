@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,18 +37,32 @@ class Directory:
 
     def __init__(self, peer: Peer | None = None) -> None:
         self._peer = peer
-        self._known = threading.Condition()
+        self._lock = threading.Lock()
+        self._open: weakref.WeakSet[ssl.SSLSocket] = weakref.WeakSet()
 
     @property
     def peer(self) -> Peer | None:
-        with self._known:
+        with self._lock:
             return self._peer
 
     def set(self, peer: Peer | None) -> None:
-        """From now on connections are made with, and accepted from, this peer only."""
-        with self._known:
+        """From now on connections are made with, and accepted from, this peer only.
+
+        Those to a process that had another certificate are ended: it is gone, and TCP would wait for it.
+        """
+        with self._lock:
+            replaced = self._peer is not None and (peer is None or peer.certificate != self._peer.certificate)
             self._peer = peer
-            self._known.notify_all()
+            ended = list(self._open) if replaced else []
+        for connection in ended:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def track(self, connection: ssl.SSLSocket) -> ssl.SSLSocket:
+        """Remember a connection with the present peer for as long as it is used."""
+        with self._lock:
+            self._open.add(connection)
+        return connection
 
 
 def dial(me: Identity, peer: Peer) -> ssl.SSLSocket:
@@ -110,7 +126,7 @@ class Listener:
             raw.settimeout(_HANDSHAKE_SECONDS)
             _prepare(raw)
             connection = server_context(self._me, peer.certificate).wrap_socket(raw, server_side=True)
-            kept = self._take(_checked(connection, peer))
+            kept = self._take(self._directory.track(_checked(connection, peer)))
         except (OSError, InvalidInput) as error:
             log.info("a connection was refused or lost: %s", error)
         finally:

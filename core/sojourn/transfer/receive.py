@@ -52,7 +52,7 @@ class Dialled:
         peer = self._directory.peer
         if peer is None or not peer.host:
             raise OSError("the source's address is not known yet")
-        return dial(self._me, peer)
+        return self._directory.track(dial(self._me, peer))
 
 
 class Accepted:

@@ -186,7 +186,7 @@ class Callers:
             peer = self._directory.peer
             if peer is not None and peer.host:
                 try:
-                    with dial(self._me, peer) as connection:
+                    with self._directory.track(dial(self._me, peer)) as connection:
                         failures = 0
                         self._sender.serve(connection)
                 except (OSError, SojournError) as error:

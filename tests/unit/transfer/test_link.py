@@ -270,6 +270,7 @@ def test_other_certificates_are_refused_on_both_sides() -> None:
     try:
         with dial(mine, here) as connection:
             assert connection.recv(5) == b"hello"
+        served.wait(10)
         served.clear()
         with contextlib.suppress(OSError), dial(stranger, here) as connection:
             assert connection.recv(5) == b""
@@ -290,6 +291,22 @@ def test_nobody_is_let_in_before_the_peer_is_known() -> None:
         directory.set(Peer(mine.certificate))
         dial(mine, Peer(other.certificate, "127.0.0.1", listener.port)).close()
     finally:
+        listener.close()
+
+
+def test_connections_to_a_process_that_was_replaced_are_ended_at_once() -> None:
+    mine, other, third = make_identity("mine"), make_identity("other"), make_identity("third")
+    silent = threading.Event()
+    listener = Listener(other, Directory(Peer(mine.certificate)), lambda connection: silent.wait(30), host="127.0.0.1")
+    directory = Directory(Peer(other.certificate, "127.0.0.1", listener.port))
+    try:
+        connection = Dialled(mine, directory).take()
+        threading.Timer(0.1, directory.set, [Peer(third.certificate, "127.0.0.1", listener.port)]).start()
+        connection.settimeout(10)
+        with contextlib.suppress(ssl.SSLError):
+            assert connection.recv(1) == b""
+    finally:
+        silent.set()
         listener.close()
 
 
