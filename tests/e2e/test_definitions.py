@@ -47,6 +47,7 @@ UPDATES = [
     *((ATTEMPT, changes, field) for changes, field in ATTEMPT_UPDATES),
     *OTHER_UPDATES,
 ]
+EXAMPLES = sorted((Path(__file__).parents[2] / "manifests/examples").rglob("*.yaml"))
 OPTIONS = {"dry_run": "All", "field_validation": "Strict"}
 
 
@@ -71,15 +72,17 @@ class Objects:
         assert isinstance(made, dict)
         return made
 
-    def replace(self, old: dict[str, Any], obj: dict[str, Any]) -> None:
+    def replace(self, name: str, obj: dict[str, Any]) -> None:
+        """Replace an object by another spec, based on what it is now: an operator may be at work here."""
         kind = self._kinds[obj["kind"]]
-        body = {**obj, "metadata": old["metadata"]}
-        name = old["metadata"]["name"]
         if kind.namespaced:
             place = (GROUP, VERSION, self._namespace, kind.plural, name)
-            self._api.replace_namespaced_custom_object(*place, body, **OPTIONS)
+            metadata = self._api.get_namespaced_custom_object(*place)["metadata"]
+            self._api.replace_namespaced_custom_object(*place, {**obj, "metadata": metadata}, **OPTIONS)
         else:
-            self._api.replace_cluster_custom_object(GROUP, VERSION, kind.plural, name, body, **OPTIONS)
+            wide = (GROUP, VERSION, kind.plural, name)
+            metadata = self._api.get_cluster_custom_object(*wide)["metadata"]
+            self._api.replace_cluster_custom_object(*wide, {**obj, "metadata": metadata}, **OPTIONS)
 
     def delete_cluster_wide(self, obj: dict[str, Any]) -> None:
         kind = self._kinds[obj["kind"]]
@@ -88,11 +91,24 @@ class Objects:
 
 
 @pytest.fixture(scope="module")
-def objects(east: Cluster, repository: Path) -> Iterator[Objects]:
+def namespace(east: Cluster, repository: Path) -> Iterator[str]:
+    """A namespace on a cluster with our definitions."""
     east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
     east.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    with east.namespace("definitions") as namespace:
-        yield Objects(east, namespace)
+    with east.namespace("definitions") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def empty_namespace(east: Cluster, namespace: str) -> Iterator[str]:
+    """Another one, without the objects of the other tests."""
+    with east.namespace("examples") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def objects(east: Cluster, namespace: str) -> Objects:
+    return Objects(east, namespace)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +159,17 @@ def test_updates_are_held_to_what_may_change(
     changes: dict[str, Any],
     field: str,
 ) -> None:
-    old = originals[manifest["kind"]]
+    name = originals[manifest["kind"]]["metadata"]["name"]
     if not field:
-        objects.replace(old, changed(manifest, changes))
+        objects.replace(name, changed(manifest, changes))
         return
     with pytest.raises(ApiException) as refused:
-        objects.replace(old, changed(manifest, changes))
+        objects.replace(name, changed(manifest, changes))
     assert field in refusal(refused.value)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_accepted(east: Cluster, empty_namespace: str, path: Path) -> None:
+    """As `kubectl apply` sends them, and to be forgotten."""
+    options = ("--server-side", "--dry-run=server", "--validate=strict", f"--namespace={empty_namespace}")
+    assert "serverside-applied (server dry run)" in east.kubectl("apply", *options, "-f", path)
