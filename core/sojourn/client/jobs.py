@@ -33,12 +33,14 @@ class JobToRun:
         base: the folder that its relative paths start from.
         store: the address of the store it names, if any.
         environment: variables that the training process needs to reach that store.
+        restore_store: the address of the store that its restoreFrom names, if any and if it is known here.
     """
 
     job: TrainingJob
     base: Path
     store: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    restore_store: str | None = None
 
 
 def load_job(source: JobSource, assignments: Sequence[str] = (), *, look_for_store: bool = True) -> JobToRun:
@@ -58,7 +60,9 @@ def load_job(source: JobSource, assignments: Sequence[str] = (), *, look_for_sto
     stores = [item.obj for item in loaded if isinstance(item.obj, CheckpointStore)]
     job = _changed(found, assignments) if assignments else found
     store = _named_store(job, stores) if look_for_store else None
-    return JobToRun(job, base, store.uri if store else None, _environment(store) if store else {})
+    return JobToRun(
+        job, base, store.uri if store else None, _environment(store) if store else {}, _restore_store(job, stores)
+    )
 
 
 def load_submission(
@@ -131,6 +135,15 @@ def _named_store(job: TrainingJob, stores: Sequence[CheckpointStore]) -> Checkpo
             hint="Name a store of this machine with --store.",
         )
     return found.spec
+
+
+def _restore_store(job: TrainingJob, stores: Sequence[CheckpointStore]) -> str | None:
+    """None also where the store is not known here: it matters only when the run is begun."""
+    origin = job.spec.restore_from
+    if origin is None or origin.store is None:
+        return None
+    named = [store.spec.uri for store in stores if store.name == origin.store.name]
+    return origin.store.uri or (named[0] if named else None)
 
 
 def _environment(store: CheckpointStoreSpec) -> dict[str, str]:

@@ -27,10 +27,18 @@ NEEDED = ("sojourn_trainer", "ray", "tensorflow")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How a job is run. `new` begins a new run beside an older one of the same name."""
+    """How a job is run.
+
+    Attributes:
+        new: begin a new run beside an older one of the same name.
+        restore_from: address of a checkpoint in the run's store to start from, over the manifest's restoreFrom.
+        restore_store: address of the store that the manifest's restoreFrom names.
+        ray_address: of a cluster to use, or None to start Ray here.
+    """
 
     new: bool = False
     restore_from: str | None = None
+    restore_store: str | None = None
     ray_address: str | None = None
 
 
@@ -105,6 +113,8 @@ def arguments(job_file: Path, store: str, code: Path | None, options: RunOptions
         found.append("--new")
     if options.restore_from is not None:
         found += ["--restore-from", options.restore_from]
+    if options.restore_store is not None:
+        found += ["--restore-store", options.restore_store]
     if options.ray_address is not None:
         found += ["--ray-address", options.ray_address]
     return found

@@ -45,7 +45,8 @@ def run(
     if store is None:
         settings = replace(settings, environment={**settings.environment, **found.environment})
     address = canonical(store if store is not None else found.store, settings)
-    options = RunOptions(new=new, restore_from=restore_from, ray_address=ray_address)
+    origin = canonical(found.restore_store, settings) if found.restore_store else None
+    options = RunOptions(new=new, restore_from=restore_from, restore_store=origin, ray_address=ray_address)
     return Handle(prepare(found.job, base=found.base, store=address, options=options, settings=settings))
 
 

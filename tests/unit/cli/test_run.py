@@ -65,6 +65,14 @@ def test_the_store_may_come_from_the_manifest(sojourn, fake_node, job, tmp_path)
     assert json.loads(saw.read_text())["store"] == (tmp_path / "named").as_uri()
 
 
+def test_a_run_may_start_from_another_store(sojourn, fake_node, job, tmp_path):
+    saw = fake_node("complete")
+    origin = (tmp_path / "origin").as_uri()
+    job.write_text(JOB + f"  restoreFrom: {{checkpoint: digits@best, store: {{uri: {origin}}}}}\n")
+    assert sojourn("run", job, "--store", tmp_path)[0] == 0
+    assert json.loads(saw.read_text())["restoreStore"] == origin
+
+
 @pytest.mark.parametrize(("scenario", "code"), [("fail", 1), ("crash", 137), ("silent", 1)])
 def test_a_failure_has_the_nodes_code_and_names_the_log(sojourn, fake_node, job, tmp_path, scenario, code):
     fake_node(scenario)

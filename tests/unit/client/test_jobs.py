@@ -118,3 +118,13 @@ def test_override_leaves_the_original_alone():
         "spec": {"a": 2, "b": {"c": "3"}, "d": "x=y"}
     }
     assert json.dumps(manifest) == '{"spec": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    ("reference", "address"),
+    [("name: runs", "s3://bucket/runs"), ('uri: "file:///elsewhere"', "file:///elsewhere"), ("name: unknown", None)],
+)
+def test_the_store_that_a_run_starts_from_may_be_another_one(job_file, reference, address):
+    restoring = JOB + f"  restoreFrom: {{checkpoint: digits@best, store: {{{reference}}}}}\n"
+    found = load_job(job_file(restoring + STORE % "{uri: 's3://bucket/runs'}"))
+    assert (found.store, found.restore_store) == (None, address)

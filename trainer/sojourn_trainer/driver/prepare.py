@@ -194,8 +194,8 @@ def _from_other_store(
     """Copy the checkpoint into the new run's folder first; interrupted, the next try brings what is missing."""
     if request.restore_store is None:
         raise InvalidInput(
-            "spec.restoreFrom.store names another store",
-            hint="Copy the run into this store first: sojourn copy RUN --to STORE.",
+            "spec.restoreFrom.store names a store that is not known here",
+            hint="Put the CheckpointStore into the same file, or name the store by its uri.",
         )
     source, commit = _resolve(request.restore_store, wanted, request.namespace)
     bring(source, store, prefix, carry_checkpoint(commit), silent)

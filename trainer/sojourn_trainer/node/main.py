@@ -60,7 +60,8 @@ def _prepare(job: TrainingJob, found: argparse.Namespace) -> PreparedRun:
     store = open_store(found.store)
     probe_exclusive_create(store)
     code = Path(found.code).read_bytes() if found.code else None
-    return prepare_run(store, RunRequest(job, code, found.new, found.restore_from))
+    origin = open_store(found.restore_store) if found.restore_store else None
+    return prepare_run(store, RunRequest(job, code, found.new, found.restore_from, restore_store=origin))
 
 
 def _read_job(path: str) -> TrainingJob:
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--code", help="tar archive of the task's code")
     run.add_argument("--new", action="store_true", help="begin a new run")
     run.add_argument("--restore-from", help="address of a checkpoint to start from")
+    run.add_argument("--restore-store", help="address of the store that the job's restoreFrom names")
     run.add_argument("--ray-address", help="use this Ray cluster instead of a local one")
     run.add_argument("--events", default="plain", choices=("plain", "json"), help="form of the output")
     return parser

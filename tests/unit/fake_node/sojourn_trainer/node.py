@@ -130,6 +130,7 @@ def main() -> int:
     parser.add_argument("--code", type=Path)
     parser.add_argument("--new", action="store_true")
     parser.add_argument("--restore-from")
+    parser.add_argument("--restore-store")
     parser.add_argument("--ray-address")
     arguments = parser.parse_args()
     if saw := os.environ.get("FAKE_NODE_SAW"):
@@ -139,6 +140,7 @@ def main() -> int:
             "code": arguments.code.read_bytes().hex() if arguments.code else None,
             "new": arguments.new,
             "restoreFrom": arguments.restore_from,
+            "restoreStore": arguments.restore_store,
             "rayAddress": arguments.ray_address,
             "session": os.getsid(0),
             "pid": os.getpid(),
