@@ -23,7 +23,7 @@ from sojourn_operator.resources import (
     TRAINING_JOBS,
 )
 from sojourn_operator.runtime.clock import rfc3339
-from sojourn_operator.runtime.conditions import condition, with_conditions
+from sojourn_operator.runtime.conditions import condition, get_condition, with_conditions
 from sojourn_operator.runtime.controller import Controller, Watch
 from sojourn_operator.runtime.memory import MemoryCluster
 from sojourn_operator.runtime.objects import Key, Object
@@ -107,7 +107,11 @@ class FakeJobs:
         status = dict(job.get("status", {}))
         feasible = condition("Feasible", True, "Checked")
         store = f"{self._where}/{job['spec']['checkpoint']['store']['name']}"
-        if job["spec"].get("suspend"):
+        refused = get_condition(job, "OwnedElsewhere") or {}
+        unchanged = refused.get("observedGeneration") == job["metadata"]["generation"]
+        if status.get("phase") == "OwnedElsewhere" and (job["spec"].get("suspend") or unchanged):
+            pass  # it asks the log again when the spec has changed, and not while it is suspended
+        elif job["spec"].get("suspend"):
             status |= {"phase": "Suspended"}
         elif status.get("phase") != "Running":
             run = self._logs.newest(store, job["metadata"]["name"]) or self._logs.begin(store, job["metadata"]["name"])

@@ -57,11 +57,17 @@ def _resume(seen: Seen, begun: Mapping[str, Any], facts: Mapping[str, Any]) -> S
 
 def _release(seen: Seen, job: Object) -> tuple[Action, ...]:
     marked = names.SUSPENDED_BY in job["metadata"].get("annotations", {})
-    if not job["spec"].get("suspend") and not marked:
-        return ()
+    if not job["spec"].get("suspend"):
+        # A job that the log has refused asks it again only when its spec has changed.
+        return (patch_spec(TRAINING_JOBS, job, {"suspend": True}),) if _is_refused(job) else ()
     changes = {} if names.is_made_by(job, seen.migration) else desired.changes_of_reused(seen)
     unmark = {names.SUSPENDED_BY: None} if marked else None
     return (patch_spec(TRAINING_JOBS, job, {**changes, "suspend": False}, annotations=unmark),)
+
+
+def _is_refused(job: Object) -> bool:
+    refused = get_condition(job, "OwnedElsewhere") or {}
+    return refused.get("status") == "True" and refused.get("observedGeneration") == job["metadata"]["generation"]
 
 
 def _serve(seen: Seen, facts: Mapping[str, Any]) -> Step | None:

@@ -9,7 +9,7 @@ import pytest
 
 from e2e.clusters.access import Cluster
 from helpers.port_contract import RESOURCES
-from sojourn_operator.resources import NAMESPACES
+from sojourn_operator.resources import CONFIG_MAPS, NAMESPACES
 from sojourn_operator.runtime.api import ApiServer, Limits, Observer
 from sojourn_operator.runtime.clock import SystemClock
 from sojourn_operator.runtime.connection import Connection, from_kubeconfig_file
@@ -49,6 +49,9 @@ def namespace(port: ClusterPort) -> Iterator[str]:
     name = f"c-{uuid4().hex[:10]}"
     port.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
+    # Whoever was to take its finalizer off is gone.
+    for table in port.list(CONFIG_MAPS, name, "rows").items:
+        port.patch(CONFIG_MAPS, name, table["metadata"]["name"], {"metadata": {"finalizers": None}})
     port.delete(NAMESPACES, "", name)
 
 

@@ -95,6 +95,21 @@ def test_there_and_back_again(twin: Twin) -> None:
     assert not twin.train(twin.west, 1)
 
 
+def test_back_again_to_a_job_that_the_log_has_refused_meanwhile(twin: Twin) -> None:
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    twin.train(twin.west, 50)
+    twin.advance(10)
+    twin.east.patch(TRAINING_JOBS, "team", "digits", {"spec": {"suspend": False}})
+    twin.settle()
+    assert phase(twin.east) == "OwnedElsewhere"
+    twin.migrate(twin.west, "back", target={"cluster": "east"})
+    twin.advance(15)
+    assert twin.train(twin.east, 5)
+    twin.settle()
+    assert twin.migration(twin.west, "back")["status"]["phase"] == "Complete"
+
+
 def test_a_source_that_goes_on_between_copy_and_fence_is_stopped_again(twin: Twin) -> None:
     """Somebody un-suspends the job at the worst moment: the fence is refused, and the new step comes along."""
     twin.logs.movers_pause = True

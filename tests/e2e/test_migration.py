@@ -1,0 +1,91 @@
+"""Runs that move between two real clusters, with real pods, movers and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from e2e.clusters.access import Cluster
+from e2e.journeys import Place, two_places
+from sojourn.checkpoint.verify import verify_run
+from sojourn.runlog.runs import find_run
+from sojourn.store.posix import PosixStore
+
+pytestmark = pytest.mark.e2e
+
+JOB: dict[str, Any] = {
+    "task": {"entrypoint": "tasks:paced", "code": {"configMap": {"name": "code"}}},
+    "workers": {"resources": {"cpu": "300m", "memory": "2Gi"}},
+    "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
+    "training": {"globalBatchSize": 128, "steps": 100000, "seed": 7},
+    "checkpoint": {"store": {"name": "runs"}, "every": {"seconds": 3}},
+    "podTemplate": {"sharedMemory": "256Mi"},
+    "terminationGracePeriodSeconds": 40,
+}
+
+
+@pytest.fixture(scope="module")
+def places(
+    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Place, Place]]:
+    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def here(places: tuple[Place, Place]) -> Place:
+    """East, where a job trains."""
+    here = places[0]
+    metadata = {"name": "digits", "namespace": here.namespace}
+    here.cluster.apply({"apiVersion": "sojourn.dev/v1alpha1", "kind": "TrainingJob", "metadata": metadata, "spec": JOB})
+    here.job().trains(1, beyond=0)
+    return here
+
+
+@pytest.fixture(scope="module")
+def there(places: tuple[Place, Place]) -> Place:
+    """West."""
+    return places[1]
+
+
+def complete(status: dict[str, Any]) -> bool:
+    assert status.get("phase") not in ("Failed", "Undoing"), status
+    return bool(status.get("phase") == "Complete")
+
+
+def test_a_dry_run_says_what_would_be_done(here: Place, there: Place) -> None:
+    target = {"cluster": here.other, "namespace": there.namespace}
+    here.migrate("look", mode="Cold", source={"trainingJob": "digits"}, target=target, resume={}, dryRun=True)
+    status = here.until("look", lambda status: "verdict" in status.get("plan", {}), "the verdict", 60)
+    assert status["plan"]["problems"] == []
+    assert status["plan"]["bytes"] > 0
+    assert here.job().status()["phase"] == "Running"
+    assert there.job().names("trainingjobs") == []
+
+
+def test_a_run_goes_on_at_the_other_cluster_from_the_very_step(here: Place, there: Place) -> None:
+    target = {"cluster": here.other, "namespace": there.namespace}
+    here.migrate("go", mode="Cold", source={"trainingJob": "digits"}, target=target, resume={})
+    status = here.until("go", complete, "the migration is complete")
+    print(status["seconds"], "downtime", status["downtimeSeconds"], "bytes", status["bytes"])
+    assert status["resumedStep"] == status["committedStep"]
+    source = find_run(PosixStore(here.folder), "digits", here.namespace)
+    child = find_run(PosixStore(there.folder), "digits", there.namespace)
+    assert verify_run(child).ok
+    assert source.state.fence is not None
+    assert child.state.parent is not None
+    assert child.state.parent.fence == source.refresh().fence_digest == status["fenced"]["digest"]
+    # GitOps puts the source's manifest back.
+    here.job().patch(suspend=False)
+    here.job().phase("OwnedElsewhere")
+
+
+def test_and_back_again(here: Place, there: Place) -> None:
+    target = {"cluster": there.other, "namespace": here.namespace}
+    there.migrate("back", mode="Cold", source={"trainingJob": "digits"}, target=target, resume={})
+    status = there.until("back", complete, "the migration is complete")
+    assert status["resumedStep"] == status["committedStep"]
+    assert here.job().status()["phase"] == "Running"
+    assert there.job().status()["phase"] == "Suspended"
