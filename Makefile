@@ -83,7 +83,7 @@ test: setup-system setup $(EMULATORS) clusters-build ## every test this machine 
 
 .PHONY: test-fast
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
-	$(BIN)/python -m pytest tests/unit tests/manifests -m "not tensorflow and not ray and not slow and not e2e" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not e2e" $(PYTEST_ARGS)
 
 .PHONY: bench-steps bench-launch
 bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)
