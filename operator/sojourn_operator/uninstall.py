@@ -32,14 +32,14 @@ class Uninstall:
         home: namespace of the operator's Deployment.
         deployment: its name.
         selector: labels of its pods.
-        namespace: the namespace that the operator acts in; "" for all.
+        namespaces: those that the operator acts in; none for all.
         wait_seconds: how long its pods may take to end.
     """
 
     home: str
     deployment: str
     selector: str
-    namespace: str = ""
+    namespaces: tuple[str, ...] = ()
     wait_seconds: float = 60.0
 
 
@@ -61,17 +61,19 @@ def stop_operator(port: ClusterPort, it: Uninstall, clock: Clock, sleep: Callabl
         sleep(_POLL_SECONDS)
 
 
-def free_objects(port: ClusterPort, namespace: str) -> int:
-    """Take our finalizers off every object of our kinds; how many had one."""
+def free_objects(port: ClusterPort, namespaces: Sequence[str] = ()) -> int:
+    """Take our finalizers off every object of our kinds, in these namespaces or all; how many had one."""
     freed = 0
     for resource in ALL:
-        if resource.group != GROUP or (namespace and not resource.namespaced):
+        # What belongs to the whole cluster is left to an operator that acts in all of it.
+        if resource.group != GROUP or (namespaces and not resource.namespaced):
             continue
-        try:
-            objects = port.list(resource, namespace).items
-        except Missing:
-            continue  # the kind is gone, and its objects with it
-        freed += sum(_free(port, resource, obj) for obj in objects)
+        for namespace in namespaces or ("",):
+            try:
+                objects = port.list(resource, namespace).items
+            except Missing:
+                continue  # the kind is gone, and its objects with it
+            freed += sum(_free(port, resource, obj) for obj in objects)
     return freed
 
 
@@ -100,18 +102,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--deployment", required=True, help="name of the operator's Deployment")
     parser.add_argument("--selector", required=True, help="labels of its pods, KEY=VALUE,...")
     parser.add_argument("--lease", required=True, help="name of its Lease")
-    parser.add_argument("--namespace", default="", help="namespace that the operator acts in; without it: all")
+    parser.add_argument("--namespaces", default="", help="those that the operator acts in, A,B,...; without it: all")
     parser.add_argument("--home", default="", help="namespace of the Deployment; without it: the pod's own")
     parser.add_argument("--kubeconfig", default="", help="kubeconfig file; without it: the pod's service account")
     options = parser.parse_args(arguments)
     clock = SystemClock()
     try:
         connection = connect(Settings(kubeconfig=options.kubeconfig), clock)
-        it = Uninstall(options.home or connection.namespace, options.deployment, options.selector, options.namespace)
+        namespaces = tuple(name for name in options.namespaces.split(",") if name)
+        it = Uninstall(options.home or connection.namespace, options.deployment, options.selector, namespaces)
         port = ApiServer(connection, ALL, clock)
         stop_operator(port, it, clock, time.sleep)
         port.delete(LEASES, it.home, options.lease)
-        freed = free_objects(port, it.namespace)
+        freed = free_objects(port, it.namespaces)
     except SojournError as error:
         print(f"uninstall: {error}", file=sys.stderr)
         return error.exit_code

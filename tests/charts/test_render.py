@@ -17,6 +17,7 @@ from sojourn_operator.settings import Settings, load_settings
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
 EVERYTHING = CHART / "ci/everything-values.yaml"
 NAMESPACED = CHART / "ci/namespaced-values.yaml"
+SHARED = CHART / "ci/shared-values.yaml"
 CLUSTER_SCOPED = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "Namespace"}
 
 by_case = pytest.mark.parametrize("case", [None, *CASES], ids=lambda case: case.stem if case else "defaults")
@@ -92,7 +93,8 @@ def test_the_operator_understands_its_variables(
     settings = load_settings([], {entry["name"]: entry["value"] for entry in container["env"]})
     ports = {port["name"]: f":{port['containerPort']}" for port in container["ports"]}
     assert ports == {"metrics": settings.metrics_address, "health": settings.health_address}
-    assert settings.lease_name == Settings().lease_name
+    assert settings.lease_name == ("sojourn-teams" if case == SHARED else Settings().lease_name)
+    assert settings.namespaces == ("team-a,team-b" if case == SHARED else "")
     if case == EVERYTHING:
         assert settings.trainer_image == f"registry.example/sojourn/team/trainer@sha256:{64 * '0'}"
         assert settings.serving_image == "registry.example/sojourn/sojourn-serving:1.2"
@@ -144,6 +146,21 @@ def test_namespaced_mode_needs_nothing_of_the_whole_cluster(
     }
     assert {namespace for namespace, _ in granted} == {"team-a", "ops"}
     assert {resource for _, resource in granted} & {"nodes", "namespaces", "remoteclusters"} == set()
+
+
+def test_operators_that_share_a_cluster_keep_to_their_namespaces(
+    rendered: dict[Path | None, list[dict[str, Any]]],
+) -> None:
+    objects = rendered[SHARED]
+    work = {role["metadata"].get("namespace") for role in roles(objects) if "trainingjobs/status" in str(role["rules"])}
+    assert work == {"team-a", "team-b"}
+    (wide,) = [role for role in of_kind(objects, "ClusterRole").values() if "remoteclusters/status" in str(role)]
+    assert "secrets" not in str(wide["rules"])
+    assert "pods" not in str(wide["rules"])
+    (monitor,) = of_kind(objects, "PodMonitor").values()
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
+    (job,) = of_kind(objects, "Job").values()
+    assert "--namespaces=team-a,team-b" in job["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
 def test_definitions_are_the_generated_ones(
@@ -215,6 +232,7 @@ def test_dashboards_show_metrics_that_exist(
         ("crds.keep=perhaps", "keep"),
         ("images.pullPolicy=Sometimes", "pullPolicy"),
         ("settings.logLevel=debug", "logLevel"),
+        ("watchNamespace=a,watchNamespaces={b}", "not both"),
     ],
 )
 def test_a_wrong_value_is_refused(helm_program: str, option: str, words: str) -> None:

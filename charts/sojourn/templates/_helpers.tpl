@@ -21,6 +21,14 @@
 {{- end }}
 {{- end }}
 
+{{- /* The namespaces that the operator acts in, with commas between; nothing where it acts in all. */}}
+{{- define "sojourn.namespaces" -}}
+{{- if and .Values.watchNamespace .Values.watchNamespaces }}
+{{- fail "set watchNamespace or watchNamespaces, not both" }}
+{{- end }}
+{{- .Values.watchNamespace | default (join "," .Values.watchNamespaces) }}
+{{- end }}
+
 {{- define "sojourn.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "sojourn.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -68,18 +68,18 @@ def test_our_finalizers_go_and_others_stay(world: MemoryCluster) -> None:
     world.create(with_finalizers(MIGRATION, OURS))
     world.create(with_finalizers(STORE))
     world.create(with_finalizers(CLUSTER, "sojourn.dev/connection"))
-    assert free_objects(held(world), "") == 3
+    assert free_objects(held(world)) == 3
     assert finalizers(world, TRAINING_JOBS, "digits") == [THEIRS]
     assert finalizers(world, MIGRATIONS, "digits-to-west") == []
     assert finalizers(world, REMOTE_CLUSTERS, "west") == []
-    assert free_objects(held(world), "") == 0
+    assert free_objects(held(world)) == 0
 
 
 def test_namespaced_mode_leaves_others_alone(world: MemoryCluster) -> None:
     world.create(with_finalizers(JOB, OURS))
     world.create(with_finalizers(JOB, OURS, namespace="other"))
     world.create(with_finalizers(CLUSTER, OURS))
-    assert free_objects(HeldToRights(world, [UNINSTALL]), "team") == 1
+    assert free_objects(HeldToRights(world, [UNINSTALL]), ["team"]) == 1
     assert finalizers(world, TRAINING_JOBS, "digits", "other") == [OURS]
     assert finalizers(world, REMOTE_CLUSTERS, "west") == [OURS]
 
@@ -97,7 +97,7 @@ def test_an_object_that_changes_meanwhile_is_read_again(world: MemoryCluster) ->
     world.create(with_finalizers(JOB, OURS))
     with pytest.raises(Conflict):
         world.patch(TRAINING_JOBS, "team", "digits", {"metadata": {"resourceVersion": "0", "finalizers": None}})
-    assert free_objects(Busy(world, [UNINSTALL, UNINSTALL_CLUSTER]), "") == 1
+    assert free_objects(Busy(world, [UNINSTALL, UNINSTALL_CLUSTER])) == 1
     assert finalizers(world, TRAINING_JOBS, "digits") == [THEIRS]
 
 
