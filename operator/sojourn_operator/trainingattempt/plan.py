@@ -11,7 +11,7 @@ from sojourn_operator.runtime.conditions import get_condition, is_true, reason_o
 from sojourn_operator.runtime.objects import is_being_deleted, uid_of
 from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
-from sojourn_operator.trainingattempt.status import released_status, verdict_status
+from sojourn_operator.trainingattempt.status import end_phase_status, released_status, verdict_status
 from sojourn_operator.trainingattempt.verdict import has_running_head, judge
 
 
@@ -43,20 +43,29 @@ def _services(seen: Observed) -> Sequence[Action]:
 def _wind_up(seen: Observed) -> Plan | None:
     """Free what an ended attempt holds. Pods that ended by themselves stay for their logs."""
     reason = reason_of(seen.attempt, reasons.ENDED)
-    if seen.workload is not None:
-        workload = seen.engine.observe(seen.workload)
-        if reason in reasons.STOPPED:
-            return Plan(_delete(seen))
-        if workload.end is None:
-            if (left := _time_to_end(seen, reason)) > 0:
-                return Plan((), left)
-            end = seen.engine.end(seen.workload)
-            return Plan([end] if end is not None else _delete(seen))
+    if wrong := end_phase_status(seen):
+        return Plan(wrong)
+    ending = _end_workload(seen, reason) if seen.workload is not None else None
+    if ending is not None:
+        return ending
     if is_true(seen.attempt, reasons.RELEASED):
         return Plan()
     if not seen.running_pods and not seen.confirmed:
         return None
     return Plan(released_status(seen))
+
+
+def _end_workload(seen: Observed, reason: str) -> Plan | None:
+    """What is to be done about a workload, None for one that has ended and stays."""
+    assert seen.workload is not None
+    if reason in reasons.STOPPED:
+        return Plan(_delete(seen))
+    if seen.engine.observe(seen.workload).end is not None:
+        return None
+    if (left := _time_to_end(seen, reason)) > 0:
+        return Plan((), left)
+    end = seen.engine.end(seen.workload)
+    return Plan([end] if end is not None else _delete(seen))
 
 
 def _time_to_end(seen: Observed, reason: str) -> float:

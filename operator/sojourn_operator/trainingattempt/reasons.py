@@ -34,6 +34,16 @@ LOST: Final = "Lost"
 DISRUPTED: Final = "Disrupted"
 STARTUP_DEADLINE_EXCEEDED: Final = "StartupDeadlineExceeded"
 
+PHASES: Final = {
+    SUCCEEDED: "Succeeded",
+    SUSPENDED: "Suspended",
+    STOP_DEADLINE_EXCEEDED: "Suspended",
+    FAILED: "Failed",
+    STARTUP_DEADLINE_EXCEEDED: "Failed",
+    LOST: "Lost",
+    DISRUPTED: "Lost",
+}
+"""status.phase of an attempt that has ended for a reason."""
 STOPPED: Final = frozenset({SUSPENDED, STOP_DEADLINE_EXCEEDED})
 COUNTED: Final = frozenset({FAILED, LOST, STARTUP_DEADLINE_EXCEEDED})
 

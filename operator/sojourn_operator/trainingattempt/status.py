@@ -8,7 +8,7 @@ from typing import Any
 from sojourn_operator.resources import TRAINING_ATTEMPTS
 from sojourn_operator.runtime.actions import Action, PatchStatus
 from sojourn_operator.runtime.clock import rfc3339
-from sojourn_operator.runtime.conditions import Condition, condition, get_condition, with_conditions
+from sojourn_operator.runtime.conditions import Condition, condition, get_condition, reason_of, with_conditions
 from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
 from sojourn_operator.trainingattempt.verdict import Ending, Verdict
@@ -34,6 +34,12 @@ def released_status(seen: Observed) -> Sequence[Action]:
     return _write(seen, [condition(reasons.RELEASED, True, reasons.PODS_GONE, "no pod of it runs any more")], {})
 
 
+def end_phase_status(seen: Observed) -> Sequence[Action]:
+    """Puts the phase of an ended attempt right, where a pod that nobody can reach went on to report."""
+    reason = reason_of(seen.attempt, reasons.ENDED)
+    return _write(seen, [], {"phase": reasons.PHASES[reason]})
+
+
 def _end_conditions(ending: Ending) -> list[Condition]:
     succeeded = ending.reason == reasons.SUCCEEDED
     failed = not succeeded and ending.reason not in reasons.STOPPED
@@ -49,7 +55,7 @@ def _end_conditions(ending: Ending) -> list[Condition]:
 
 
 def _end_fields(seen: Observed, ending: Ending) -> dict[str, Any]:
-    fields: dict[str, Any] = {"phase": ending.phase}
+    fields: dict[str, Any] = {"phase": reasons.PHASES[ending.reason]}
     if "completionTime" not in seen.status:
         fields["completionTime"] = rfc3339(seen.now)
     if ending.exit_code is not None and "outcome" not in seen.status:

@@ -27,14 +27,12 @@ class Ending:
     """The attempt is over.
 
     Args:
-        phase: what status.phase becomes.
         exit_code: of the head's container, where it ended without a report.
         sure: nothing that a cache may have missed could change it.
     """
 
     reason: str
     message: str
-    phase: str
     exit_code: int | None = None
     sure: bool = True
 
@@ -79,10 +77,10 @@ def judge(seen: Observed) -> Verdict:
 
 def _without_workload(seen: Observed) -> Verdict:
     if _stop(seen) is not None:
-        return Verdict(Ending(reasons.SUSPENDED, "there were no pods to stop", "Suspended", sure=seen.confirmed))
+        return Verdict(Ending(reasons.SUSPENDED, "there were no pods to stop", sure=seen.confirmed))
     if _is_bound(seen):
         message = f"its {seen.engine.resource.kind} was deleted"
-        return Verdict(Ending(reasons.DISRUPTED, message, "Lost", sure=seen.confirmed))
+        return Verdict(Ending(reasons.DISRUPTED, message, sure=seen.confirmed))
     if seen.foreign:
         message = f"a {seen.engine.resource.kind} of this name belongs to something else, and is waited for"
         return Verdict(ready=(False, reasons.NAME_TAKEN, message), look_again=5.0)
@@ -105,7 +103,7 @@ def _ended_workload(seen: Observed, workload: Workload) -> Ending | None:
     if _stop_is_answered(seen) or seen.status.get("phase") == "Suspended":
         return _suspended(seen)
     if outcome.get("exitCode") == 0 or seen.status.get("phase") == "Succeeded" or _stop(seen) is None:
-        return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE, "Succeeded")
+        return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE)
     return _suspended(seen)
 
 
@@ -114,7 +112,7 @@ def _reported_success(seen: Observed) -> Ending | None:
     outcome = seen.status.get("outcome", {})
     if seen.status.get("phase") != "Succeeded" or outcome.get("exitCode") != 0:
         return None
-    return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE, "Succeeded")
+    return Ending(reasons.SUCCEEDED, outcome.get("message", "") or _COMPLETE)
 
 
 def _answered_stop(seen: Observed) -> Ending | None:
@@ -130,7 +128,7 @@ def _needless_stop(seen: Observed) -> Ending | None:
     condition = get_condition(seen.attempt, reasons.STOPPING)
     if condition is not None and seen.now >= _stop_deadline(seen, condition):
         message = "no checkpoint was committed within terminationGracePeriodSeconds; steps since the last are lost"
-        return Ending(reasons.STOP_DEADLINE_EXCEEDED, message, "Suspended")
+        return Ending(reasons.STOP_DEADLINE_EXCEEDED, message)
     return None
 
 
@@ -142,7 +140,7 @@ def _lost_head(seen: Observed) -> Ending | None:
         return _failure(seen, crashed[-1], "its head did not start") if crashed else None
     head = _bound_head(seen)
     if head is None:
-        return Ending(reasons.DISRUPTED, "its head's pod is gone", "Lost", sure=seen.confirmed)
+        return Ending(reasons.DISRUPTED, "its head's pod is gone", sure=seen.confirmed)
     if head.phase == "Failed":
         return _failure(seen, head, f"its head {head.name} has ended")
     return None
@@ -151,15 +149,15 @@ def _lost_head(seen: Observed) -> Ending | None:
 def _failure(seen: Observed, head: PodView | None, what: str) -> Ending:
     outcome = seen.status.get("outcome", {})
     if outcome.get("exitCode"):
-        return Ending(reasons.FAILED, outcome.get("message", "") or what, "Failed", sure=seen.confirmed)
+        return Ending(reasons.FAILED, outcome.get("message", "") or what, sure=seen.confirmed)
     if head is None:
-        return Ending(reasons.LOST, what, "Lost", sure=seen.confirmed)
+        return Ending(reasons.LOST, what, sure=seen.confirmed)
     if head.disrupted or head.deleting:
-        return Ending(reasons.DISRUPTED, f"{what}: the cluster took its pod away", "Lost", sure=seen.confirmed)
+        return Ending(reasons.DISRUPTED, f"{what}: the cluster took its pod away", sure=seen.confirmed)
     code = f"exit code {head.exit_code}" if head.exit_code is not None else head.termination_reason or "unknown cause"
     detail = f" ({head.termination_reason})" if head.termination_reason not in ("", "Error") else ""
     words = f": {head.last_words}" if head.last_words else ""
-    return Ending(reasons.LOST, f"{what}, {code}{detail}{words}"[:4000], "Lost", head.exit_code, seen.confirmed)
+    return Ending(reasons.LOST, f"{what}, {code}{detail}{words}"[:4000], head.exit_code, seen.confirmed)
 
 
 def _held_back(seen: Observed) -> Verdict:
@@ -182,7 +180,7 @@ def _going(seen: Observed, workload: Workload) -> Verdict:
     left = _startup_left(seen, workload)
     if left is not None and left <= 0:
         message = f"not all workers have started within startupDeadlineSeconds: {ready[2] or ready[1]}"
-        return Verdict(Ending(reasons.STARTUP_DEADLINE_EXCEEDED, message, "Failed", sure=seen.confirmed))
+        return Verdict(Ending(reasons.STARTUP_DEADLINE_EXCEEDED, message, sure=seen.confirmed))
     waits = [wait for wait in (left, _stop_wait(seen)) if wait is not None]
     return Verdict(phase="" if phase else "Pending", ready=ready, look_again=min(waits, default=None))
 
@@ -254,7 +252,7 @@ def _stop_wait(seen: Observed) -> float | None:
 def _suspended(seen: Observed) -> Ending:
     step = seen.status.get("stopped", {}).get("step", seen.status.get("lastCommit", {}).get("step"))
     message = f"stopped; step {step} is committed" if step is not None else "stopped before anything was committed"
-    return Ending(reasons.SUSPENDED, message, "Suspended")
+    return Ending(reasons.SUSPENDED, message)
 
 
 def _is_bound(seen: Observed) -> bool:

@@ -220,6 +220,16 @@ class TestFailures:
         assert it.attempt()["status"]["outcome"]["exitCode"] == 137
         assert "AttemptLost" in events(it)
 
+    def test_a_pod_that_nobody_can_reach_changes_nothing(self) -> None:
+        it = world()
+        it.start()
+        it.harness.delete(PODS, NAMESPACE, it.head()["metadata"]["name"])
+        it.start(2)
+        it.report(1, phase="Running", step=99)
+        assert it.attempt()["status"]["phase"] == "Lost"
+        assert it.job["status"]["attempt"] == "digits-2"
+        assert "step" not in it.job["status"]
+
     def test_pods_that_failed_stay_for_their_logs(self) -> None:
         it = world()
         it.start()
