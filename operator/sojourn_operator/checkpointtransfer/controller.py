@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from prometheus_client import Counter
+
 from sojourn_operator.checkpointtransfer.observe import CHILDREN, observe
 from sojourn_operator.checkpointtransfer.plan import plan_transfer
+from sojourn_operator.checkpointtransfer.reasons import COMPLETE, FAILED
 from sojourn_operator.context import Context
 from sojourn_operator.engines.names import MANAGED
 from sojourn_operator.movers.names import TRANSFER_LABEL
 from sojourn_operator.resources import CHECKPOINT_STORES, CHECKPOINT_TRANSFERS, JOBS, PODS
-from sojourn_operator.runtime.actions import perform
+from sojourn_operator.runtime.actions import Tell, perform
 from sojourn_operator.runtime.controller import Watch
 from sojourn_operator.runtime.objects import Key, Object, key_of
 from sojourn_operator.runtime.watching import by_label, itself, owners
@@ -24,6 +27,12 @@ class CheckpointTransferController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._ended = Counter(
+            "sojourn_operator_transfers",
+            "Ends of transfers that are over.",
+            ["role", "outcome"],
+            registry=context.registry,
+        )
         self.watches = (
             Watch(CHECKPOINT_TRANSFERS, itself),
             Watch(JOBS, owners("CheckpointTransfer"), labels=MANAGED),
@@ -39,7 +48,11 @@ class CheckpointTransferController:
         if transfer is None:
             return None
         plan = plan_transfer(observe(cluster, transfer, self._context.clock.now()), self._context.settings)
-        return perform(plan, cluster)
+        again = perform(plan, cluster)
+        for action in plan.actions:
+            if isinstance(action, Tell) and action.reason in (COMPLETE, FAILED):
+                self._ended.labels(transfer["spec"]["role"], action.reason).inc()
+        return again
 
     def _users(self, store: Object) -> Iterable[Key]:
         """Transfers that name a CheckpointStore."""

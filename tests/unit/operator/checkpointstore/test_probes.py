@@ -11,6 +11,7 @@ from helpers.crashes import crash_at_every_write
 from helpers.mover_jobs import JobRunner, Pods
 from helpers.operator import Harness
 from sojourn_operator.checkpointstore.controller import CheckpointStoreController
+from sojourn_operator.context import Context
 from sojourn_operator.resources import CHECKPOINT_STORES, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS, PODS
 from sojourn_operator.runtime.conditions import get_condition, is_true
 from sojourn_operator.runtime.objects import Object
@@ -39,8 +40,12 @@ def claim(*modes: str) -> dict[str, Any]:
 
 class World(Harness):
     def __init__(self, pods: Pods, **options: Any) -> None:
-        super().__init__([CheckpointStoreController], [partial(JobRunner, pods=pods)], **options)
+        super().__init__([self._controller], [partial(JobRunner, pods=pods)], **options)
         self.pods = pods
+
+    def _controller(self, context: Context) -> CheckpointStoreController:
+        self.registry = context.registry
+        return CheckpointStoreController(context)
 
     @property
     def store(self) -> Object:
@@ -68,6 +73,18 @@ def test_a_good_store_is_ready_with_what_was_found() -> None:
     assert (status["accessModes"], status["observedGeneration"]) == (["ReadWriteMany"], 1)
     assert world.names(JOBS) == []
     assert [event["reason"] for event in world.world.list(EVENTS, "team").items] == ["Probed"]
+
+
+def test_stores_are_measured_while_they_are_there() -> None:
+    world = answering(GOOD)
+    labels = {"namespace": "team", "store": "runs"}
+    world.advance(601)
+    registry = world.registry
+    assert registry.get_sample_value("sojourn_operator_store_ready", labels) == 1
+    assert registry.get_sample_value("sojourn_operator_store_free_bytes", labels) == 5
+    world.delete(CHECKPOINT_STORES, "team", "runs")
+    world.settle()
+    assert registry.get_sample_value("sojourn_operator_store_ready", labels) is None
 
 
 def test_the_pod_is_restricted_and_has_no_rights() -> None:
