@@ -30,6 +30,9 @@ class RunStatus(Model):
     run_id: str | None = Field(default=None, max_length=64, description="UUID of the run.")
     name: str | None = Field(default=None, max_length=63, description="Name of the run.")
     prefix: str | None = Field(default=None, max_length=1024, description="Folder of the run in the store.")
+    code: str | None = Field(
+        default=None, max_length=71, description="Digest of the archive of the task's code that the run keeps."
+    )
     term: int | None = Field(default=None, ge=0, description="The term that this attempt holds.")
     log_head: str | None = Field(
         default=None,

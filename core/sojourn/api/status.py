@@ -104,6 +104,9 @@ class TrainingJobStatus(Observed):
     )
     store: StoreReference | None = Field(default=None, description="The store that the run lives in.")
     prefix: str | None = Field(default=None, max_length=1024, description="Folder of the run in the store.")
+    code: str | None = Field(
+        default=None, max_length=71, description="Digest of the archive of the task's code that the run keeps."
+    )
     dashboard_url: str | None = Field(
         default=None, max_length=1024, description="Address of the present attempt's Ray dashboard in the cluster."
     )

@@ -10,7 +10,7 @@ from threading import Event
 from sojourn_operator.runtime.clock import Clock
 from sojourn_operator.runtime.indexer import Indexer, slim
 from sojourn_operator.runtime.objects import Object, Resource, key_of
-from sojourn_operator.runtime.port import ClusterError, ClusterPort, Expired, Missing, Throttled
+from sojourn_operator.runtime.port import ClusterError, ClusterPort, Expired, Forbidden, Missing, Throttled
 from sojourn_operator.runtime.queue import Backoff
 
 Listener = Callable[[Object], None]
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which objects to watch. That an `optional` kind is not installed counts as that there are none of it."""
+    """Which objects to watch. Of an `optional` kind that is not installed, or not ours to see, there are none."""
 
     resource: Resource
     namespace: str = ""
@@ -120,7 +120,8 @@ class Informer:
                 self.follow()
                 failures = 0
             except ClusterError as error:
-                if self.scope.optional and isinstance(error, Missing):
+                # Whoever may not look at a kind does not use it.
+                if self.scope.optional and isinstance(error, Missing | Forbidden):
                     self._synced.set()
                     stop.wait(_LOOK_AGAIN_SECONDS)
                     continue

@@ -37,7 +37,7 @@ _PHASES: Final = {
     "OwnedElsewhere": "OwnedElsewhere",
 }
 _FROM_ATTEMPT: Final = ("step", "epoch", "totalSteps", "metrics", "lastCommit", "workers")
-_FROM_RUN: Final = {"runId": "runId", "prefix": "prefix", "term": "term", "logHead": "head"}
+_FROM_RUN: Final = {"runId": "runId", "prefix": "prefix", "code": "code", "term": "term", "logHead": "head"}
 _OVER: Final = ("Complete", "Failed")
 
 

@@ -60,6 +60,7 @@ class Head:
         self._job = job
         self._stops = stops
         self._stop_token = ""
+        self._code = ""
         status: Fields = found.get("status", {})
         self._report = AttemptReport(status, found["spec"].get("priorFailures", 0))
         self._reporter = Reporter(
@@ -140,9 +141,11 @@ class Head:
             return code
         self.show(events.Launch(time=time.time(), phase="open the run", seconds=time.monotonic() - begun))
         run = prepared.run
-        self._reporter.change(
-            run={**self._report.fields.get("run", {}), "runId": run.run_id, "name": run.name, "prefix": run.prefix}
-        )
+        found = {"runId": run.run_id, "name": run.name, "prefix": run.prefix}
+        if self._code:
+            # Whoever moves the run needs it: a ConfigMap stays behind, the run's own archive does not.
+            found["code"] = self._code
+        self._reporter.change(run={**self._report.fields.get("run", {}), **found})
         around = Surroundings(
             ray=pod_head(self._job, self._pod),
             machines=self._job.spec.workers.replicas,
@@ -157,6 +160,8 @@ class Head:
         store = open_store(self._pod.store)
         probe_exclusive_create(store, rounds=2)
         found = find_code(self._job, store, self._pod.code)
+        code = found.job.spec.task.code
+        self._code = code.archive.digest if code is not None and code.archive is not None else ""
         attempt = self._pod.attempt
         run_id = self._found["spec"].get("runId") or self._found.get("status", {}).get("run", {}).get("runId", "")
         request = RunRequest(
