@@ -200,7 +200,10 @@ def test_versions_come_and_go_without_a_lost_request(
     assert counts["failed"] == 0, counts
     assert counts["answered"] > 200, counts
 
-    serving.apply(model={"version": 3}, progressDeadlineSeconds=20)
+    cluster.kubectl("scale", "modelserver/digits", "--replicas=1", f"--namespace={namespace}")
+    serving.until(lambda: serving.status().get("replicas") == 1, "it is scaled down", 60)
+
+    serving.apply(model={"version": 3}, replicas=1, progressDeadlineSeconds=20)
     serving.until(lambda: serving.reason("RolledBack") == "VersionFailed", "version 3 is rolled back")
     status = serving.status()
     assert status["activeVersion"] == 2
@@ -209,7 +212,6 @@ def test_versions_come_and_go_without_a_lost_request(
     cluster.kubectl(*wait)
     np.testing.assert_allclose(serving.predict(body), expected(2), rtol=1e-4, atol=1e-5)
 
-    cluster.kubectl("scale", "modelserver/digits", "--replicas=1", f"--namespace={namespace}")
     done = sojourn("rollback", "digits", f"--kubeconfig={cluster.kubeconfig}", "-n", namespace, "--to-version", "1")
     assert (done.returncode, done.stdout) == (0, "Version 1 serves.\n"), done.stderr
     np.testing.assert_allclose(serving.predict(body), expected(1), rtol=1e-4, atol=1e-5)

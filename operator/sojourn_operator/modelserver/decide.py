@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sojourn_operator.modelserver.names import VERSION_ANNOTATION
 from sojourn_operator.modelserver.observe import World
 from sojourn_operator.modelserver.pods import Export
 from sojourn_operator.modelserver.requests import Answer, answer_of, known_export
-from sojourn_operator.modelserver.storage import StoreProblem
+from sojourn_operator.modelserver.storage import StoreAccess, StoreProblem
 from sojourn_operator.modelserver.trouble import Trouble, trouble_of
 from sojourn_operator.modelserver.workload import Revision, revision
 from sojourn_operator.runtime.clock import parse_rfc3339
 from sojourn_operator.runtime.objects import Object, is_controlled_by
 
+NAME_TAKEN: Final = "NameTaken"
 Stage = Literal["Blocked", "Resolving", "RollingOut", "Switching", "UpToDate", "Failing", "RolledBack"]
 
 
@@ -50,7 +51,17 @@ def decide(world: World) -> Decision:
     if export is None:
         problem = Trouble(answer.reason, answer.message) if answer else None
         return Decision("Blocked" if problem else "Resolving", world.active, trouble=problem, found=_resolved(world))
-    return _roll_out(world, revision(world.server, world.store, export, world.settings), found)
+    return _roll_out(world, _goal(world, world.store, export), found)
+
+
+def _goal(world: World, store: StoreAccess, export: Export) -> Revision:
+    """The revision that the spec asks for; where that has failed and nothing serves, the last export that did serve."""
+    wanted = revision(world.server, store, export, world.settings)
+    if world.active or entry_of(world.server, wanted.name).get("state") != "Failed":
+        return wanted
+    versions = world.server["status"]["versions"]
+    good = next((entry for entry in versions if entry["state"] in ("Active", "Standby")), None)
+    return revision(world.server, store, Export.of(good), world.settings) if good else wanted
 
 
 def _roll_out(world: World, wanted: Revision, found: Mapping[str, Any] | None) -> Decision:
@@ -130,7 +141,7 @@ def _blocked(world: World) -> Trouble | None:
     needed += [world.route] if "httpRoute" in exposure else []
     for taken in needed:
         if taken is not None and not is_controlled_by(taken, world.server):
-            return Trouble("NameTaken", f"a {taken['kind']} {name!r} is there that this ModelServer did not make")
+            return Trouble(NAME_TAKEN, f"a {taken['kind']} {name!r} is there that this ModelServer did not make")
     if isinstance(world.store, StoreProblem):
         return Trouble(world.store.reason, world.store.message)
     return None

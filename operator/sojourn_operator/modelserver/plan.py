@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from sojourn_operator.modelserver.decide import Decision, decide, entry_of, goal_of
+from sojourn_operator.modelserver.decide import NAME_TAKEN, Decision, decide, entry_of, goal_of
 from sojourn_operator.modelserver.drift import holds
 from sojourn_operator.modelserver.exposure import http_route, ingress
 from sojourn_operator.modelserver.observe import World
@@ -40,7 +40,7 @@ def plan(world: World) -> Plan:
     decision = decide(world)
     wait: list[float] = []
     actions: list[Action] = [*_lookup(world, decision, wait)]
-    if decision.stage != "Blocked" or decision.active:
+    if decision.trouble is None or decision.trouble.reason != NAME_TAKEN:
         actions += _serve(world, decision)
     actions += tells(world, decision)
     actions.append(SetStatus(MODEL_SERVERS, world.server, status_of(world, decision)))

@@ -17,14 +17,19 @@ class Trouble(NamedTuple):
 
 
 def trouble_of(pods: Iterable[Object]) -> Trouble | None:
-    """The first thing that keeps one of the pods from serving, or None where they merely start."""
-    for pod in pods:
-        status = pod.get("status", {})
-        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-        found = next(filter(None, map(_container, containers)), None) or _unscheduled(status)
-        if found is not None:
-            return Trouble(found.reason, f"pod {pod['metadata']['name']}: {found.message}"[:1024])
+    """What keeps the pods from serving, or None where they merely start. A failure says more than a lack of room."""
+    seen = list(pods)
+    for look in (_failing, _unscheduled):
+        for pod in seen:
+            found = look(pod.get("status", {}))
+            if found is not None:
+                return Trouble(found.reason, f"pod {pod['metadata']['name']}: {found.message}"[:1024])
     return None
+
+
+def _failing(status: dict[str, Any]) -> Trouble | None:
+    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    return next(filter(None, map(_container, containers)), None)
 
 
 def _container(status: dict[str, Any]) -> Trouble | None:

@@ -300,6 +300,28 @@ def test_a_service_of_somebody_else_is_left_alone(reality: Reality) -> None:
     assert world.one(SERVICES, *NAME)["spec"] == {}
 
 
+def test_a_service_that_somebody_else_makes_in_its_place_is_left_alone_too(world: World) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "digits", "namespace": "team"}, "spec": {}}
+    world.delete(SERVICES, *NAME)
+    world.world.create(theirs)
+    world.settle()
+    assert reason_of(world.one(MODEL_SERVERS, *NAME), "Progressing") == "NameTaken"
+    assert world.one(SERVICES, *NAME)["spec"] == {}
+
+
+def test_what_serves_after_a_rollback_comes_back_when_it_is_deleted(world: World, reality: Reality) -> None:
+    old = world.served()
+    reality.exports.append(2)
+    reality.broken.add(2)
+    world.set(model={"version": 2})
+    world.advance(60)
+    world.delete(DEPLOYMENTS, "team", f"digits-{old}")
+    world.advance(60)
+    assert world.replicas() == {old: 2}
+    assert world.served() == old
+    assert reason_of(world.one(MODEL_SERVERS, *NAME), "RolledBack") == "VersionFailed"
+
+
 def test_an_ingress_comes_and_goes(world: World) -> None:
     world.set(exposure={"ingress": {"host": "models.example.com", "tlsSecretName": "tls"}})
     made = world.one(INGRESSES, *NAME)

@@ -55,3 +55,12 @@ CORRUPT = json.dumps({"reason": "Corrupt", "message": "a byte is wrong", "hint":
 def test_what_keeps_a_pod_from_serving(status: dict[str, Any], expected: tuple[str, str] | None) -> None:
     found = trouble_of([pod(), pod(**status)])
     assert found == (expected and (expected[0], f"pod digits-v1-x: {expected[1]}"))
+
+
+def test_a_failure_says_more_than_a_lack_of_room() -> None:
+    no_room = {
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "full"}]
+    }
+    found = trouble_of([pod(**no_room), pod(initContainerStatuses=[ended("fetch", 5, CORRUPT)])])
+    assert found is not None
+    assert found.reason == "Corrupt"
