@@ -41,6 +41,8 @@ def test_a_killed_worker_costs_only_the_steps_since_the_last_commit(
     assert second.restored_step == committed_before
     assert node.of(events.Completed)[0].step == 200
     assert not verify_run(node.run_log()).problems
+    assert ray_head.plan.folder is not None
+    assert list(ray_head.plan.folder.glob("tmp/__autograph_generated_file*"))  # a killed worker's files go with Ray's
     assert list(Path(node.store.uri.removeprefix("file://")).rglob("events.out.tfevents.*"))
 
 

@@ -126,8 +126,9 @@ class LocalRun:
             )
             for rank in range(workers)
         ]
-        with _served(control) as address:
-            codes = _run_group(assignments, address, environment or {})
+        # Worker processes leave their temporary files behind, because they end without Python's exit handlers.
+        with _served(control) as address, tempfile.TemporaryDirectory(prefix="sj-") as scratch:
+            codes = _run_group(assignments, address, {**(environment or {}), "TMPDIR": scratch})
         control.close()
         decoded = [event for line in queue.drain() if (event := events.decode(line)) is not None]
         self.log.refresh()
@@ -205,6 +206,7 @@ def _run_group(assignments: Sequence[Assignment], address: str, environment: Map
 def worker_process(assignment: Assignment, address: str, environment: dict[str, str]) -> None:
     """Body of a worker process."""
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", **environment})
+    tempfile.tempdir = None  # so that TMPDIR is looked at again
     from sojourn_trainer.workers.run import run_worker
 
     _Manager.register("coordinator")

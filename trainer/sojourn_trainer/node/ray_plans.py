@@ -29,6 +29,9 @@ def _local_head(job: TrainingJob, settings: TrainerSettings) -> RayPlan:
     port, dashboard, agent, metrics = free_ports(4)
     # Ray puts sockets below this folder, and their paths must stay short.
     folder = Path(tempfile.mkdtemp(prefix="sj-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    # Killed workers leave files behind (TensorFlow writes one per traced function), so these go with the folder, too.
+    temporary = folder / "tmp"
+    temporary.mkdir()
     arguments = (
         *("--head", "--no-monitor", "--node-ip-address", "127.0.0.1", "--port", str(port)),
         *("--num-cpus", str(wanted_cpus(job)), "--object-store-memory", str(_OBJECT_STORE_BYTES)),
@@ -38,7 +41,8 @@ def _local_head(job: TrainingJob, settings: TrainerSettings) -> RayPlan:
     )
     return RayPlan(
         arguments=arguments,
-        environment=_environment(os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)),
+        environment=_environment(os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32))
+        | {"TMPDIR": str(temporary)},
         address=f"127.0.0.1:{port}",
         dashboard_url=f"http://127.0.0.1:{dashboard}" if settings.dashboard else "",
         metrics_url=f"http://127.0.0.1:{metrics}/metrics",
