@@ -36,8 +36,10 @@ class Mover:
         return found
 
     def edit(self, **spec: Any) -> None:
+        """Change its spec; None takes a field away."""
         found = self.server.object
-        self.server.set({**found, "spec": {**found["spec"], **spec}})
+        changed = {name: value for name, value in {**found["spec"], **spec}.items() if value is not None}
+        self.server.set({**found, "spec": changed})
 
     def start(self) -> None:
         command = [sys.executable, "-P", str(SCRIPT), self.verb, str(self._address.port), str(self._address.token)]

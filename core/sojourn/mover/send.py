@@ -82,7 +82,7 @@ def _connect(job: Job, sender: Sender, outgoing: Outgoing) -> RelaySender | None
 
 
 def _serve(job: Job, outgoing: Outgoing, sender: Sender, relay: RelaySender | None, done: threading.Event) -> None:
-    desk, sent, decided = job.desk, 0, ""
+    desk, sent, decided = job.desk, 0, None
     offered = ""
     while True:
         job.check()
@@ -96,9 +96,12 @@ def _serve(job: Job, outgoing: Outgoing, sender: Sender, relay: RelaySender | No
             sent = sender.sent_bytes
             job.desk.progress(progress={"done": sent, "unit": "bytes"})
         wanted = _wanted(desk.spec)
-        if wanted and wanted != decided and _fence(job, outgoing, desk.spec["fence"]):
-            return
-        decided = wanted
+        if wanted != decided:
+            # What was refused belongs to a request that is no more.
+            job.tell(refused=None)
+            if wanted and _fence(job, outgoing, desk.spec["fence"]):
+                return
+            decided = wanted
         if done.is_set() and not moves(desk.spec):
             outlive(job, outgoing.release)
             job.stages.finish("Serve")
@@ -138,7 +141,7 @@ def _fence(job: Job, outgoing: Outgoing, wanted: Any) -> bool:
             ),
         )
     except Refused as error:
-        job.stages.fail(reason_of(error), error.message)
+        job.stages.fail(reason_of(error), error.message, "Fence")
         job.tell(refused={"migrationId": migration, "reason": reason_of(error), "message": error.message})
         return False
     job.stages.finish("Serve")

@@ -38,9 +38,9 @@ class Stages:
         self.start(name)
         self._stages[name] |= {"phase": "Succeeded", "completionTime": rfc3339(self._now())}
 
-    def fail(self, reason: str, message: str) -> None:
-        """Whatever is running has failed."""
+    def fail(self, reason: str, message: str, name: str = "") -> None:
+        """A stage has failed; without a name, whatever is running."""
         for stage in self._stages.values():
-            if stage["phase"] == "Running":
+            if stage["phase"] == "Running" and name in ("", stage["name"]):
                 stage |= {"phase": "Failed", "reason": reason, "message": message[:1024]}
                 stage["completionTime"] = rfc3339(self._now())

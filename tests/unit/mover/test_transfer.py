@@ -63,6 +63,8 @@ def test_a_move_with_a_round_more(tmp_path: Path) -> None:
         both.fence()
         refused = both.send.wait(lambda status: "refused" in status)["refused"]
         assert (refused["reason"], list_runs(there)) == ("MovedOn", [])
+        both.send.edit(fence=None)
+        both.send.wait(lambda status: "refused" not in status)
         both.receive.edit(round=2)
         again = both.receive.wait(lambda status: status["verified"]["round"] == 2)["verified"]
         assert again["step"] == 40
