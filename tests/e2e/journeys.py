@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
 from e2e.clusters.volumes import claim, store_folder
@@ -88,6 +87,9 @@ def two_places(east: Cluster, west: Cluster, images: Mapping[str, str], logs: Pa
         for place, other in zip(places, reversed(places), strict=True):
             _introduce(stack, place, other, logs)
         for place in places:
+            # First of all at the end: what a failed test left, its finalizers need operators that know each other.
+            stack.callback(_end, place.cluster, place.namespace)
+        for place in places:
             place.operator.start()
         for place in places:
             ready = "--for=condition=Ready"
@@ -110,9 +112,8 @@ def _place(
         "serving-image": images["serving"],
     }
     operator = OperatorProcess(cluster, namespace, logs / f"{cluster.name}.log", settings)
-    stack.callback(_end, cluster, namespace, operator)
+    stack.callback(operator.stop)
     folder = store_folder(namespace)
-    code = {"name": "code", "namespace": namespace}
     cluster.apply(
         *claim(namespace, "runs", folder),
         {
@@ -121,7 +122,6 @@ def _place(
             "metadata": {"name": "runs", "namespace": namespace},
             "spec": {"pvc": {"claimName": "runs"}},
         },
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
     )
     return Place(cluster, namespace, operator, folder, other)
 
@@ -156,8 +156,6 @@ def _introduce(stack: ExitStack, place: Place, other: Place, folder: Path) -> No
     stack.callback(place.cluster.kubectl, "delete", "remotecluster", place.other, "--wait=false")
 
 
-def _end(cluster: Cluster, namespace: str, operator: OperatorProcess) -> None:
-    # Whatever a failed test left, its finalizers need the operator.
+def _end(cluster: Cluster, namespace: str) -> None:
     kinds = "migrations,checkpointtransfers,trainingjobs"
     cluster.kubectl("delete", kinds, "--all", f"--namespace={namespace}", "--timeout=120s")
-    operator.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.journeys import Place, two_places
 from sojourn.checkpoint.verify import verify_run
@@ -38,8 +39,13 @@ def places(
 def here(places: tuple[Place, Place]) -> Place:
     """East, where a job trains."""
     here = places[0]
-    metadata = {"name": "digits", "namespace": here.namespace}
-    here.cluster.apply({"apiVersion": "sojourn.dev/v1alpha1", "kind": "TrainingJob", "metadata": metadata, "spec": JOB})
+    job = {"name": "digits", "namespace": here.namespace}
+    # The other cluster has no such ConfigMap: the code travels with the run.
+    code = {"name": "code", "namespace": here.namespace}
+    here.cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
+        {"apiVersion": "sojourn.dev/v1alpha1", "kind": "TrainingJob", "metadata": job, "spec": JOB},
+    )
     here.job().trains(1, beyond=0)
     return here
 

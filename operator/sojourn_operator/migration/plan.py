@@ -12,7 +12,7 @@ from sojourn_operator.migration.observe import Seen
 from sojourn_operator.migration.preflight import preflight
 from sojourn_operator.migration.stages import next_step
 from sojourn_operator.migration.status import SLOW, migration_status
-from sojourn_operator.migration.step import LOOK_AGAIN, Step
+from sojourn_operator.migration.step import LOOK_AGAIN, Step, began
 from sojourn_operator.migration.undo import clean_up
 from sojourn_operator.resources import MIGRATIONS
 from sojourn_operator.runtime.actions import Action, Plan, SetStatus, Tell
@@ -52,7 +52,7 @@ def plan_migration(seen: Seen) -> Journey:
     step = next_step(seen, checked)
     status = migration_status(seen, checked, step)
     home: list[Action] = [SetStatus(MIGRATIONS, migration, status, SLOW), *_events(seen, status, step)]
-    released = is_being_deleted(migration) and ("began" in step.facts or step.outcome)
+    released = is_being_deleted(migration) and (began(seen) is not None or step.outcome)
     last = _released(seen) if released else []
     return Journey(Plan(home, step.look_again), Plan(step.source), Plan(step.target), Plan(last), step.outcome, status)
 

@@ -41,7 +41,9 @@ def undo_step(seen: Seen, reason: str, message: str) -> Step:
     """Take back what was done, at each end that is in reach; failed once nothing of it is left."""
     facts = {"undo": {"reason": reason, "message": message}}
     source, target = _undo_source(seen), _undo_target(seen)
-    problems = [side.problem.message for side in (seen.source, seen.target) if side.problem is not None]
+    away = [side.problem for side in (seen.source, seen.target) if side.problem is not None]
+    # A cluster that nobody names any more is not waited for.
+    problems = [problem.message for problem in away if problem.reason not in ("ClusterNotFound", "NamespaceNotFound")]
     transfers = [obj for obj in (seen.source.transfer, seen.target.transfer) if obj is not None]
     ours_left = any(names.is_made_by(obj, seen.migration) for obj in transfers)
     if not (source or target or problems or ours_left):

@@ -126,10 +126,12 @@ class Informer:
                     stop.wait(_LOOK_AGAIN_SECONDS)
                     continue
                 failures += 1
+                level = logging.INFO if isinstance(error, Expired) else logging.WARNING
                 wait = backoff.after(failures)
                 if isinstance(error, Throttled):
                     wait = max(wait, error.retry_after)
-                _log.warning(
+                _log.log(
+                    level,
                     "watch failed",
                     extra={
                         "cluster": self._port.name,

@@ -9,7 +9,7 @@ import pytest
 from helpers.crashes import crash_at_every_write
 from helpers.journeys import Twin
 from helpers.operator import Harness
-from sojourn_operator.resources import CHECKPOINT_TRANSFERS, MIGRATIONS, TRAINING_JOBS
+from sojourn_operator.resources import CHECKPOINT_TRANSFERS, MIGRATIONS, REMOTE_CLUSTERS, TRAINING_JOBS
 from sojourn_operator.runtime.conditions import get_condition, is_true, reason_of
 
 
@@ -148,6 +148,28 @@ def test_cancelled_before_the_fence_everything_is_as_before(twin: Twin) -> None:
     assert twin.east.names(CHECKPOINT_TRANSFERS) == twin.west.names(CHECKPOINT_TRANSFERS) == []
     assert twin.west.names(TRAINING_JOBS) == []
     assert twin.train(twin.east, 1)
+
+
+def test_a_cluster_that_nobody_names_any_more_does_not_hold_up_a_deletion(twin: Twin) -> None:
+    twin.logs.movers_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    twin.east.delete(REMOTE_CLUSTERS, "", "west")
+    twin.east.delete(MIGRATIONS, "team", "go")
+    twin.advance(15)
+    assert twin.east.get(MIGRATIONS, "team", "go") is None
+    assert phase(twin.east) == "Running"
+
+
+def test_deleted_after_the_hand_over_it_leaves_the_rest_to_the_target(twin: Twin) -> None:
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    twin.remote_is(twin.east, "west", ready=False)
+    twin.east.delete(MIGRATIONS, "team", "go")
+    twin.advance(15)
+    assert twin.east.get(MIGRATIONS, "team", "go") is None
+    assert phase(twin.west) == "Running"
+    assert phase(twin.east) == "Suspended"
 
 
 def test_a_job_that_was_suspended_before_stays_so_after_a_cancellation(twin: Twin) -> None:
