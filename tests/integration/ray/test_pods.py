@@ -112,7 +112,7 @@ def attempt(**spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "sojourn.dev/v1alpha1",
         "kind": "TrainingAttempt",
-        "spec": {"jobName": "digits", "number": 1, "job": job, "priorFailures": 0},
+        "spec": {"jobName": "digits", "jobUID": "u", "number": 1, "job": job, "priorFailures": 0},
     }
 
 
@@ -213,5 +213,15 @@ def test_usual_mistakes_are_told_before_anything_is_started(start_pods: Callable
         time.sleep(0.05)
     time.sleep(0.5)
     assert replaced.poll() is None
+    # The other one had been told to end, and gives up in good order only now.
+    pods.server.set(merge(pods.server.object, {"status": {"phase": "Suspended"}}))
+    assert replaced.wait(60) == 1
+    assert pods.status["head"]["uid"] == "uid-of-replaced"
+    pods.server.set(merge(attempt(), {"status": {"phase": "Running", "head": {"uid": "other"}}}))
+    replaced = pods.start(0, "replaced-again")
+    pods.server.requests.clear()
+    while not pods.server.requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     replaced.send_signal(signal.SIGTERM)
     assert replaced.wait(60) == EVICTED

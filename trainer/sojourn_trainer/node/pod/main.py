@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 30.0
 _MARGIN_SECONDS = 5.0  # for the last report, the log and the end of Ray
+_LOOK_SECONDS = 2.0
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 
 
@@ -46,14 +47,14 @@ def run_pod() -> int:
 
 
 def _run_head(pod: PodSettings, client: ObjectClient, found: dict[str, Any], job: TrainingJob, stops: Stops) -> int:
+    if is_replaced(found, pod.uid):
+        log.info("another pod is or was the head of this attempt: waiting for the end, or for its last word")
+        found = _wait_for_turn(pod, client, found, stops)
+        if stops.asked:
+            return EVICTED
     if is_stopped(found):
         log.info("spec.stop is answered already")
         return 0
-    if is_replaced(found, pod.uid):
-        log.info("another pod was the head of this attempt: waiting for the end")
-        while not stops.asked:
-            time.sleep(0.5)
-        return EVICTED
     head = Head(pod, client, found, job, stops)
     kept_log = PodLog(lambda: head.place)
     kept_log.start()
@@ -61,6 +62,20 @@ def _run_head(pod: PodSettings, client: ObjectClient, found: dict[str, Any], job
         return head.run(kept_log)
     finally:
         kept_log.close()
+
+
+def _wait_for_turn(pod: PodSettings, client: ObjectClient, found: dict[str, Any], stops: Stops) -> dict[str, Any]:
+    """Wait until the head before has given the attempt up in good order, which it may do after this pod has started."""
+    looked = time.monotonic()
+    while is_replaced(found, pod.uid) and not stops.asked:
+        time.sleep(0.2)
+        if time.monotonic() - looked > _LOOK_SECONDS:
+            looked = time.monotonic()
+            try:
+                found = client.get()
+            except ApiError as error:
+                log.warning("%s", error)
+    return found
 
 
 def _run_worker(pod: PodSettings, client: ObjectClient, found: dict[str, Any], job: TrainingJob, stops: Stops) -> int:
