@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from sojourn.api import TrainingJob
 from sojourn.api.digest import canonical_json, run_definition, spec_digest
+from sojourn.checkpoint.digest import digest as digest_of
 from sojourn.errors import InvalidInput, NotFound, Refused, SojournError
 from sojourn.runlog.address import Address, resolve
 from sojourn.runlog.log import RunLog
@@ -88,7 +89,7 @@ def keep_job(store: Store, prefix: str, request: RunRequest) -> str:
     folder = f"job/{blake3(manifest).hexdigest()}"
     code = request.job.spec.task.code
     if code is not None and code.archive is not None:
-        _keep_code(store, f"{prefix}/{folder}/{CODE_FILE}", request.code, code.archive.digest)
+        _keep_code(store, prefix, folder, request.code, code.archive.digest)
     store.put(f"{prefix}/{folder}/{JOB_FILE}", manifest)
     return folder
 
@@ -98,17 +99,27 @@ def load_job(store: Store, prefix: str, folder: str) -> TrainingJob:
     return TrainingJob.model_validate(json.loads(store.read(f"{prefix}/{folder}/{JOB_FILE}")))
 
 
-def _keep_code(store: Store, key: str, code: bytes | None, digest: str) -> None:
-    if code is not None:
-        store.put(key, code)
-        return
-    try:
-        store.stat(key)
-    except KeyMissing as error:
-        raise InvalidInput(
-            f"the archive {digest} of the task's code is not with the run",
-            hint="Run the manifest that names the code directory, or give the archive with --code.",
-        ) from error
+def _keep_code(store: Store, prefix: str, folder: str, code: bytes | None, digest: str) -> None:
+    key = f"{prefix}/{folder}/{CODE_FILE}"
+    if code is None:
+        try:
+            store.stat(key)
+        except KeyMissing:
+            code = _code_of_another_job(store, prefix, digest)
+        else:
+            return
+    store.put(key, code)
+
+
+def _code_of_another_job(store: Store, prefix: str, digest: str) -> bytes:
+    """The archive beside an earlier form of the job. A run that moved has one: its job names another place now."""
+    for info in store.list(f"{prefix}/job/"):
+        if info.key.endswith(f"/{CODE_FILE}") and digest_of(code := store.read(info.key)) == digest:
+            return code
+    raise InvalidInput(
+        f"the archive {digest} of the task's code is not with the run",
+        hint="Run the manifest that names the code directory, or give the archive with --code.",
+    )
 
 
 def existing_run(store: Store, request: RunRequest) -> RunLog | None:
