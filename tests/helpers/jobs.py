@@ -85,7 +85,7 @@ class World:
 
     def __init__(self, job: dict[str, Any], *, job_controller: bool = True, store_ready: bool = True) -> None:
         self.harness = Harness(
-            [lambda context: TrainingJobController(context, lambda: "token"), TrainingAttemptController],
+            [self._job_controller, TrainingAttemptController],
             [JobController] if job_controller else [],
             clock=FakeClock(),
         )
@@ -94,6 +94,10 @@ class World:
         if store_ready:
             self.probe("True", "Probed")
         self.harness.create({**job, "metadata": {**job["metadata"], "namespace": NAMESPACE}})
+
+    def _job_controller(self, context: Context) -> TrainingJobController:
+        self.registry = context.registry
+        return TrainingJobController(context, lambda: "token")
 
     def probe(self, status: str, reason: str) -> None:
         """What the probe found out about the store."""

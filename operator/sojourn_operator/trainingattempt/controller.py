@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from prometheus_client import Counter
+
 from sojourn_operator.context import Context
 from sojourn_operator.engines.names import ATTEMPT_LABEL, MANAGED
 from sojourn_operator.resources import JOBS, PODS, RAY_JOBS, SERVICES, TRAINING_ATTEMPTS
 from sojourn_operator.runtime.actions import perform
+from sojourn_operator.runtime.conditions import is_true
 from sojourn_operator.runtime.controller import Watch
 from sojourn_operator.runtime.objects import Key
 from sojourn_operator.runtime.watching import by_label, itself, owners
+from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import observe, observe_directly
 from sojourn_operator.trainingattempt.plan import plan_attempt
+from sojourn_operator.trainingattempt.status import end_in
 
 
 class TrainingAttemptController:
@@ -29,6 +34,12 @@ class TrainingAttemptController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._ended = Counter(
+            "sojourn_operator_attempts_ended",
+            "Attempts that have ended, by reason.",
+            ["reason"],
+            registry=context.registry,
+        )
 
     def reconcile(self, key: Key) -> float | None:
         """Bring the world nearer to what the attempt asks for."""
@@ -39,4 +50,9 @@ class TrainingAttemptController:
         plan = plan_attempt(observe(cluster, attempt, now))
         if plan is None and (seen := observe_directly(cluster, key, now)) is not None:
             plan = plan_attempt(seen)
-        return perform(plan, cluster) if plan is not None else None
+        if plan is None:
+            return None
+        look_again = perform(plan, cluster)
+        if not is_true(attempt, reasons.ENDED) and (reason := end_in(plan)):
+            self._ended.labels(reason).inc()
+        return look_again

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sojourn_operator.resources import TRAINING_ATTEMPTS
-from sojourn_operator.runtime.actions import Action, PatchStatus
+from sojourn_operator.runtime.actions import Action, PatchStatus, Plan
 from sojourn_operator.runtime.clock import rfc3339
 from sojourn_operator.runtime.conditions import Condition, condition, get_condition, reason_of, with_conditions
 from sojourn_operator.trainingattempt import reasons
@@ -24,6 +24,14 @@ def verdict_status(seen: Observed, verdict: Verdict) -> Sequence[Action]:
     if stop is not None and get_condition(seen.attempt, reasons.STOPPING) is None:
         wanted.append(condition(reasons.STOPPING, True, stop["reason"], "the pods were asked to commit and stop"))
     return _write(seen, wanted, {"phase": verdict.phase} if verdict.phase else {})
+
+
+def end_in(plan: Plan) -> str:
+    """Reason of Ended in what a plan writes, "" if it writes none."""
+    for action in plan.actions:
+        if isinstance(action, PatchStatus):
+            return reason_of({"status": action.status}, reasons.ENDED)
+    return ""
 
 
 def released_status(seen: Observed) -> Sequence[Action]:

@@ -15,6 +15,7 @@ from sojourn_operator.runtime.objects import Key, Object, key_of
 from sojourn_operator.runtime.watching import itself, owners
 from sojourn_operator.settings import Settings
 from sojourn_operator.trainingjob.frozen import ImageDefaults
+from sojourn_operator.trainingjob.metrics import JobsByPhase
 from sojourn_operator.trainingjob.observe import CHILDREN, observe
 from sojourn_operator.trainingjob.plan import plan_job
 
@@ -32,6 +33,7 @@ class TrainingJobController:
         self._context = context
         self._defaults = image_defaults(context.settings)
         self._new_token = new_token
+        context.registry.register(JobsByPhase(context.cluster))
         self.watches = (
             Watch(TRAINING_JOBS, itself),
             Watch(TRAINING_ATTEMPTS, owners("TrainingJob")),

@@ -541,6 +541,17 @@ class TestProgress:
         assert it.job["status"]["step"] == 30
 
 
+def test_metrics() -> None:
+    it = world()
+    it.start()
+    it.end_head(1)
+    it.start(2)
+    jobs = "sojourn_operator_training_jobs"
+    assert it.registry.get_sample_value(jobs, {"phase": "Running"}) == 1
+    assert it.registry.get_sample_value(jobs, {"phase": "Failed"}) == 0
+    assert it.registry.get_sample_value("sojourn_operator_attempts_ended_total", {"reason": "Lost"}) == 1
+
+
 class TestStores:
     def test_a_store_that_is_not_ready_is_waited_for(self) -> None:
         it = world(store_ready=False)
