@@ -83,7 +83,7 @@ def _connect(job: Job, sender: Sender, outgoing: Outgoing) -> RelaySender | None
 
 def _serve(job: Job, outgoing: Outgoing, sender: Sender, relay: RelaySender | None, done: threading.Event) -> None:
     desk, sent, decided = job.desk, 0, None
-    offered = ""
+    offered, told = "", sender.offered
     while True:
         job.check()
         if relay:
@@ -95,6 +95,9 @@ def _serve(job: Job, outgoing: Outgoing, sender: Sender, relay: RelaySender | No
                 job.running()
             sent = sender.sent_bytes
             job.desk.progress(progress={"done": sent, "unit": "bytes"})
+        if sender.offered and sender.offered is not told:
+            told = sender.offered
+            desk.report(run=run_of(told))
         wanted = _wanted(desk.spec)
         if wanted != decided:
             # What was refused belongs to a request that is no more.

@@ -55,6 +55,8 @@ class Origin(Protocol):
 class Sender:
     """Serves one transfer on any number of connections.
 
+    `offered` is what was offered last.
+
     Args:
         done: called when the other side has all it needs, with the child that it began.
     """
@@ -64,6 +66,7 @@ class Sender:
         self._lock = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._sent = 0
+        self.offered: Offer | None = None
 
     @property
     def sent_bytes(self) -> int:
@@ -81,6 +84,7 @@ class Sender:
             offer = self._origin.offer()
             for copy in offer.folder_copies(""):
                 self._sizes |= {f"{copy.files.folder}/{file.name}": file.size for file in copy.files.files}
+            self.offered = offer
         return offer
 
     def read(self, key: str, first: int, last: int) -> bytes:

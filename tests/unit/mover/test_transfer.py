@@ -68,6 +68,7 @@ def test_a_move_with_a_round_more(tmp_path: Path) -> None:
         both.receive.edit(round=2)
         again = both.receive.wait(lambda status: status["verified"]["round"] == 2)["verified"]
         assert again["step"] == 40
+        both.send.wait(lambda status: status["run"]["step"] == 40)
         assert again["reusedBytes"] > 3e6 > again["copiedBytes"] > 0
         both.fence()
         fenced = both.send.wait(lambda status: "fenced" in status)["fenced"]
