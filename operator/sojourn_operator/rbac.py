@@ -91,6 +91,8 @@ CLUSTER: Final = Role(
         Right(_CLUSTER_WIDE, ("patch",), "status"),
         Right(_CLUSTER_WIDE, ("update",), "finalizers"),
         Right((r.CUSTOM_RESOURCE_DEFINITIONS, r.NAMESPACES, r.NODES), READ),
+        # Events about such objects are in the namespace `default`, where nobody may act who keeps to others.
+        Right((r.EVENTS,), ("create", "get", "patch")),
     ),
 )
 HOME: Final = Role(

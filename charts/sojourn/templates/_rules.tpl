@@ -240,6 +240,14 @@
   - get
   - list
   - watch
+- apiGroups:
+  - ''
+  resources:
+  - events
+  verbs:
+  - create
+  - get
+  - patch
 {{- end }}
 
 {{- define "sojourn.rules.home" -}}
