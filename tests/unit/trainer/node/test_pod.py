@@ -143,7 +143,7 @@ def test_a_run_starts_from_a_checkpoint_of_another_store(tmp_path: Path) -> None
     manifest = job().to_manifest()
     manifest["spec"]["restoreFrom"] = {"checkpoint": "digits@20", "store": {"name": "other"}}
     wanted = TrainingJob.model_validate(manifest)
-    with pytest.raises(InvalidInput, match="another store"):
+    with pytest.raises(InvalidInput, match="not known here"):
         prepare_run(store, RunRequest(wanted))
     new = "0c2d2f3e-8a55-4f5e-9d0b-5b0a5c0f7a11"
     request = RunRequest(wanted, namespace="team", new_run_id=new, restore_store=other)
