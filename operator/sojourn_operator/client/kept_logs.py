@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sojourn.errors import NotFound
 from sojourn.store.base import KeyMissing
+from sojourn_operator.engines.storage import STORE_PATH, claim_of
 from sojourn_operator.resources import PODS
+from sojourn_operator.restricted import CONTAINER_SECURITY, POD_SECURITY
 from sojourn_operator.runtime.objects import Object
 
 if TYPE_CHECKING:
     from sojourn_operator.client.job import Job
-
-_MOUNT = "/sojourn/store"
 
 
 def kept_log(job: Job, attempt: Object, pod: str) -> bytes:
@@ -32,7 +32,7 @@ def kept_log(job: Job, attempt: Object, pod: str) -> bytes:
         )
     key = f"{prefix}/logs/{name}/{pod}.log"
     store = attempt["spec"]["store"]
-    data = _by_pod(job, attempt, key) if _claim(store) else _from_object_store(store, key)
+    data = _by_pod(job, attempt, key) if claim_of(store)[0] else _from_object_store(store, key)
     if data is None:
         raise NotFound(
             f"pod {pod} of {name} is gone, and its log was not kept as {key} of the store",
@@ -74,10 +74,10 @@ def _by_pod(job: Job, attempt: Object, key: str) -> bytes | None:
 
 def reader_pod(namespace: str, attempt: Object, key: str) -> dict[str, Any]:
     """A pod that prints one file of a volume. It runs the job's own image, which the nodes have. Pure."""
-    claim, path = _claim(attempt["spec"]["store"]) or ("", "")
+    claim, path = claim_of(attempt["spec"]["store"])
     spec = attempt["spec"]["job"]
     template = spec.get("podTemplate", {})
-    place = "/".join(part for part in (_MOUNT, path.strip("/"), key) if part)
+    place = "/".join(part for part in (STORE_PATH, path.strip("/"), key) if part)
     placing = {name: template[name] for name in ("nodeSelector", "tolerations", "imagePullSecrets") if name in template}
     return {
         "apiVersion": "v1",
@@ -88,13 +88,7 @@ def reader_pod(namespace: str, attempt: Object, key: str) -> dict[str, Any]:
             "restartPolicy": "Never",
             "activeDeadlineSeconds": 120,
             "automountServiceAccountToken": False,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 65532,
-                "runAsGroup": 65532,
-                "fsGroup": 65532,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": POD_SECURITY,
             "containers": [
                 {
                     "name": "logs",
@@ -104,25 +98,10 @@ def reader_pod(namespace: str, attempt: Object, key: str) -> dict[str, Any]:
                         "requests": {"cpu": "50m", "memory": "64Mi"},
                         "limits": {"memory": "64Mi"},
                     },
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [{"name": "store", "mountPath": _MOUNT, "readOnly": True}],
+                    "securityContext": CONTAINER_SECURITY,
+                    "volumeMounts": [{"name": "store", "mountPath": STORE_PATH, "readOnly": True}],
                 }
             ],
             "volumes": [{"name": "store", "persistentVolumeClaim": {"claimName": claim}}],
         },
     }
-
-
-def _claim(store: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Claim and folder of a store in a volume."""
-    if "pvc" in store:
-        return store["pvc"]["claimName"], store["pvc"].get("path", "")
-    scheme, _, rest = str(store.get("uri", "")).partition("://")
-    if scheme != "pvc":
-        return None
-    claim, _, path = rest.partition("/")
-    return claim, path

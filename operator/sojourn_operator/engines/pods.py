@@ -17,24 +17,11 @@ from sojourn_operator.engines.names import (
 )
 from sojourn_operator.engines.storage import Attached, code_files, restore_store, run_store
 from sojourn_operator.engines.tpu import chips_per_worker, node_selector
+from sojourn_operator.restricted import CONTAINER_SECURITY, POD_SECURITY
 from sojourn_operator.runtime.objects import Object
 
-USER: Final = 65532
 COMMAND: Final = ["python", "-m", "sojourn_trainer.node", "pod"]
 _FIELDS: Final = {"POD_NAME": "metadata.name", "POD_UID": "metadata.uid", "POD_IP": "status.podIP"}
-_CONTAINER_SECURITY: Final = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
-_POD_SECURITY: Final = {
-    "runAsNonRoot": True,
-    "runAsUser": USER,
-    "runAsGroup": USER,
-    "fsGroup": USER,
-    "fsGroupChangePolicy": "OnRootMismatch",
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 def job_spec(attempt: Object) -> TrainingJobSpec:
@@ -63,7 +50,7 @@ def pod_template(attempt: Object, role: str, head_address: str) -> dict[str, Any
             "enableServiceLinks": False,
             "serviceAccountName": extra.service_account_name or account_name(attempt["spec"]["jobName"]),
             "automountServiceAccountToken": True,
-            "securityContext": _POD_SECURITY,
+            "securityContext": POD_SECURITY,
             "containers": [_container(attempt, attached, _identity(attempt, role, head_address))],
             "volumes": [*attached.volumes, *_scratch_volumes(spec), *_dumped(extra.volumes)],
         },
@@ -112,7 +99,7 @@ def _container(attempt: Object, attached: Attached, identity: Mapping[str, str])
             {"name": "metrics", "containerPort": METRICS_PORT},
         ],
         "resources": {"requests": amounts, "limits": amounts},
-        "securityContext": _CONTAINER_SECURITY,
+        "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             *attached.mounts,

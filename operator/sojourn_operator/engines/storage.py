@@ -37,6 +37,11 @@ def run_store(store: Mapping[str, Any]) -> Attached:
     return _attach(store, "SOJOURN_STORE", "store", STORE_PATH, read_only=False)
 
 
+def model_store(store: Mapping[str, Any]) -> Attached:
+    """The store that a served model is read from."""
+    return _attach(store, "SOJOURN_STORE", "store", STORE_PATH, read_only=True)
+
+
 def restore_store(store: Mapping[str, Any]) -> Attached:
     """The store that holds the checkpoint which a new run starts from."""
     return _attach(store, "SOJOURN_RESTORE_STORE", "restore", RESTORE_PATH, read_only=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
 
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.names import VERSION_ANNOTATION
 from sojourn_operator.modelserver.observe import World
 from sojourn_operator.modelserver.pods import Export
 from sojourn_operator.modelserver.requests import Answer, answer_of, known_export
-from sojourn_operator.modelserver.storage import StoreAccess, StoreProblem
+from sojourn_operator.modelserver.storage import StoreProblem
 from sojourn_operator.modelserver.trouble import Trouble, trouble_of
 from sojourn_operator.modelserver.workload import Revision, revision
 from sojourn_operator.runtime.clock import parse_rfc3339
@@ -54,7 +55,7 @@ def decide(world: World) -> Decision:
     return _roll_out(world, _goal(world, world.store, export), found)
 
 
-def _goal(world: World, store: StoreAccess, export: Export) -> Revision:
+def _goal(world: World, store: Attached, export: Export) -> Revision:
     """The revision that the spec asks for; where that has failed and nothing serves, the last export that did serve."""
     wanted = revision(world.server, store, export, world.settings)
     if world.active or entry_of(world.server, wanted.name).get("state") != "Failed":

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.names import REVISION_LABEL, SERVER_LABEL, resolver_name
 from sojourn_operator.modelserver.requests import Request, request_of
-from sojourn_operator.modelserver.storage import StoreAccess, StoreProblem, store_access
+from sojourn_operator.modelserver.storage import StoreProblem, store_access
 from sojourn_operator.resources import (
     CHECKPOINT_STORES,
     DEPLOYMENTS,
@@ -41,7 +42,7 @@ class World:
     server: Object
     settings: Settings
     now: datetime
-    store: StoreAccess | StoreProblem
+    store: Attached | StoreProblem
     request: Request
     deployments: Mapping[str, Object]
     service: Object | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.decide import NAME_TAKEN, Decision, decide, entry_of, goal_of
 from sojourn_operator.modelserver.drift import holds
 from sojourn_operator.modelserver.exposure import http_route, ingress
@@ -12,7 +13,6 @@ from sojourn_operator.modelserver.observe import World
 from sojourn_operator.modelserver.pods import resolver_spec
 from sojourn_operator.modelserver.requests import answer_of
 from sojourn_operator.modelserver.status import status_of, tells
-from sojourn_operator.modelserver.storage import StoreAccess
 from sojourn_operator.modelserver.workload import (
     Revision,
     deployment,
@@ -65,7 +65,7 @@ def _lookup(world: World, decision: Decision, wait: list[float]) -> Iterator[Act
             wait.append(max(left, 1.0))
             if left <= 0:
                 yield _delete_pod(world.resolver)
-    elif world.resolver is None and decision.stage == "Resolving" and isinstance(world.store, StoreAccess):
+    elif world.resolver is None and decision.stage == "Resolving" and isinstance(world.store, Attached):
         request = world.request
         spec = resolver_spec(world.server["spec"], world.store, request.address, request.version, world.settings)
         yield Create(resolver(world.server, request.digest, spec))

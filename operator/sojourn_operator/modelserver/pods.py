@@ -6,18 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.names import PORT, run_name
-from sojourn_operator.modelserver.storage import StoreAccess
+from sojourn_operator.restricted import CONTAINER_SECURITY, POD_SECURITY
 from sojourn_operator.settings import Settings
 
 MODEL_MOUNT: Final = "/sojourn/model"
-USER: Final = 65532
 _FETCH: Final = ("python", "-m", "sojourn_serving.fetch")
-_RESTRICTED: Final = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 _TMP: Final = {"name": "tmp", "mountPath": "/tmp"}
 _SMALL: Final = {"cpu": "100m", "memory": "256Mi"}
 
@@ -42,7 +37,7 @@ class Export:
 
 
 def resolver_spec(
-    spec: Mapping[str, Any], access: StoreAccess, address: str, version: int | None, settings: Settings
+    spec: Mapping[str, Any], access: Attached, address: str, version: int | None, settings: Settings
 ) -> dict[str, Any]:
     """Spec of the pod that says which export `address` means."""
     wanted = [f"--version={version}"] if version is not None else []
@@ -62,7 +57,7 @@ def resolver_spec(
 
 
 def server_spec(
-    server: str, spec: Mapping[str, Any], access: StoreAccess, export: Export, settings: Settings
+    server: str, spec: Mapping[str, Any], access: Attached, export: Export, settings: Settings
 ) -> dict[str, Any]:
     """Spec of a pod that serves one export. Only its init container sees the store and its credentials."""
     template = spec.get("podTemplate", {})
@@ -134,7 +129,7 @@ def _serving(spec: Mapping[str, Any], export: Export, settings: Settings) -> dic
         "livenessProbe": _probe("/healthz", period=10, failures=6),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "resources": {"requests": amounts, "limits": amounts},
-        "securityContext": _RESTRICTED,
+        "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             _TMP,
@@ -149,13 +144,13 @@ def _processes(cpu: str) -> int:
     return max(1, int(float(cpu.removesuffix("m")) / (1000 if cpu.endswith("m") else 1)))
 
 
-def _reads(spec: Mapping[str, Any], access: StoreAccess, settings: Settings) -> dict[str, Any]:
+def _reads(spec: Mapping[str, Any], access: Attached, settings: Settings) -> dict[str, Any]:
     """What the containers that read the store have in common."""
     return {
         **_image(spec, settings),
         "env": list(access.env),
         "envFrom": list(access.env_from),
-        "securityContext": _RESTRICTED,
+        "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [_TMP, *access.mounts],
     }
@@ -184,14 +179,7 @@ def _common(spec: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         **optional,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": POD_SECURITY,
     }
 
 

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from sojourn_operator.engines.storage import Attached, model_store
 from sojourn_operator.runtime.objects import Object
-
-MOUNT: Final = "/sojourn/store"
-_VOLUME: Final = "store"
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAccess:
-    """Parts of a container and a pod that reads a store."""
-
-    env: tuple[dict[str, Any], ...] = ()
-    env_from: tuple[dict[str, Any], ...] = ()
-    mounts: tuple[dict[str, Any], ...] = ()
-    volumes: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +18,14 @@ class StoreProblem:
     message: str
 
 
-def store_access(reference: Mapping[str, Any], store: Object | None) -> StoreAccess | StoreProblem:
-    """From a reference {name} or {uri}, and the CheckpointStore of that name if there is one."""
-    if "uri" in reference:
-        return _of_uri(str(reference["uri"]), {})
-    if store is None:
+def store_access(reference: Mapping[str, Any], store: Object | None) -> Attached | StoreProblem:
+    """From a reference {name} or {uri}, and the CheckpointStore of that name if there is one.
+
+    The store need not be Ready: a model can be read from one that is no longer fit to be written to.
+    """
+    if "uri" not in reference and store is None:
         return StoreProblem("StoreNotFound", f"there is no CheckpointStore {reference['name']!r} in this namespace")
-    spec = store["spec"]
-    if "pvc" in spec:
-        return _of_claim(spec["pvc"]["claimName"], spec["pvc"].get("path", ""))
-    return _of_uri(spec["uri"], spec)
-
-
-def _of_uri(uri: str, spec: Mapping[str, Any]) -> StoreAccess | StoreProblem:
-    scheme, _, rest = uri.partition("://")
-    if scheme == "pvc":
-        claim, _, path = rest.partition("/")
-        return _of_claim(claim, path)
-    if scheme == "file":
-        return StoreProblem("StoreNotReachable", f"{uri} is a folder of one machine; pods cannot see it")
-    env = {
-        "SOJOURN_STORE": uri,
-        "SOJOURN_STORE_REGION": spec.get("region", ""),
-        "SOJOURN_STORE_ENDPOINT": spec.get("endpoint", ""),
-    }
-    secret = spec.get("secretRef")
-    return StoreAccess(
-        env=tuple({"name": name, "value": value} for name, value in env.items() if value),
-        env_from=({"secretRef": {"name": secret["name"]}},) if secret else (),
-    )
-
-
-def _of_claim(claim: str, path: str) -> StoreAccess:
-    place = f"{MOUNT}/{path.strip('/')}".rstrip("/")
-    return StoreAccess(
-        env=({"name": "SOJOURN_STORE", "value": place},),
-        mounts=({"name": _VOLUME, "mountPath": MOUNT, "readOnly": True},),
-        volumes=({"name": _VOLUME, "persistentVolumeClaim": {"claimName": claim}},),
-    )
+    found: Mapping[str, Any] = reference if store is None else store["spec"]
+    if found.get("uri", "").startswith("file:"):
+        return StoreProblem("StoreNotReachable", f"{found['uri']} is a folder of one machine; pods cannot see it")
+    return model_store(found)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.names import (
     MANIFEST_ANNOTATION,
     REVISION_LABEL,
@@ -18,7 +19,6 @@ from sojourn_operator.modelserver.names import (
     server_labels,
 )
 from sojourn_operator.modelserver.pods import Export, server_spec
-from sojourn_operator.modelserver.storage import StoreAccess
 from sojourn_operator.runtime.objects import Object, owner_reference
 from sojourn_operator.settings import Settings
 
@@ -34,7 +34,7 @@ class Revision:
     template: Mapping[str, Any]
 
 
-def revision(server: Object, access: StoreAccess, export: Export, settings: Settings) -> Revision:
+def revision(server: Object, access: Attached, export: Export, settings: Settings) -> Revision:
     """The revision that a ModelServer's spec asks for, given the export that it means."""
     name, spec = server["metadata"]["name"], server["spec"]
     user = spec.get("podTemplate", {})

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from sojourn_operator.engines.storage import Attached
 from sojourn_operator.movers.names import CONTAINER
+from sojourn_operator.restricted import CONTAINER_SECURITY, POD_SECURITY
 from sojourn_operator.runtime.objects import Object, owner_reference
 from sojourn_operator.settings import Settings
 
-USER: Final = 65532
 _SMALL: Final = {"cpu": "100m", "memory": "256Mi"}
 _POD_FIELDS: Final = (
     "nodeSelector",
@@ -21,19 +21,6 @@ _POD_FIELDS: Final = (
     "schedulerName",
     "runtimeClassName",
 )
-_POD_SECURITY: Final = {
-    "runAsNonRoot": True,
-    "runAsUser": USER,
-    "runAsGroup": USER,
-    "fsGroup": USER,
-    "fsGroupChangePolicy": "OnRootMismatch",
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-_CONTAINER_SECURITY: Final = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +76,7 @@ def _pod(mover: Mover, settings: Settings) -> dict[str, Any]:
         "restartPolicy": "Never",
         "enableServiceLinks": False,
         "automountServiceAccountToken": bool(mover.account),
-        "securityContext": {**_POD_SECURITY, **mover.pod.get("securityContext", {})},
+        "securityContext": {**POD_SECURITY, **mover.pod.get("securityContext", {})},
         "containers": [_container(mover, settings)],
         "volumes": [*mover.attached.volumes, {"name": "tmp", "emptyDir": {}}, *template.get("volumes", ())],
     }
@@ -121,7 +108,7 @@ def _container(mover: Mover, settings: Settings) -> dict[str, Any]:
         "env": env,
         **({"envFrom": list(mover.attached.env_from)} if mover.attached.env_from else {}),
         "resources": {"requests": amounts, "limits": {"memory": _limit(mover)}},
-        "securityContext": _CONTAINER_SECURITY,
+        "securityContext": CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             *mover.attached.mounts,

@@ -15,9 +15,10 @@ import yaml
 from helpers.api_server import defaulted, judge
 from sojourn.api.crds import KINDS, definition
 from sojourn.api.model_server import ModelServer
+from sojourn_operator.engines.storage import Attached
 from sojourn_operator.modelserver.exposure import http_route, ingress, url
 from sojourn_operator.modelserver.pods import Export, resolver_spec
-from sojourn_operator.modelserver.storage import StoreAccess, StoreProblem, store_access
+from sojourn_operator.modelserver.storage import StoreProblem, store_access
 from sojourn_operator.modelserver.workload import deployment, disruption_budget, resolver, revision, service
 from sojourn_operator.settings import Settings
 
@@ -68,9 +69,9 @@ ROUTE = {
 }
 
 
-def access(store: dict[str, Any] | None, **reference: str) -> StoreAccess:
+def access(store: dict[str, Any] | None, **reference: str) -> Attached:
     found = store_access(reference or {"name": "runs"}, store)
-    assert isinstance(found, StoreAccess)
+    assert isinstance(found, Attached)
     return found
 
 
@@ -137,8 +138,8 @@ def test_a_store_that_pods_cannot_read_is_a_problem(reference: Any, store: Any, 
 
 def test_a_claim_can_be_named_by_its_address() -> None:
     found = access(None, uri="pvc://runs/sojourn")
-    assert found.volumes == ({"name": "store", "persistentVolumeClaim": {"claimName": "runs"}},)
-    assert found.env == ({"name": "SOJOURN_STORE", "value": "/sojourn/store/sojourn"},)
+    assert found.volumes == ({"name": "store", "persistentVolumeClaim": {"claimName": "runs", "readOnly": True}},)
+    assert {"name": "SOJOURN_STORE", "value": "/sojourn/store/sojourn"} in found.env
 
 
 @pytest.mark.parametrize(
