@@ -23,6 +23,7 @@ from sojourn_operator.rbac import CLUSTER, REMOTE, REMOTE_CLUSTER
 
 Json = dict[str, Any]
 API = "sojourn.dev/v1alpha1"
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 
 
 @dataclass
@@ -78,6 +79,8 @@ class Place:
 def two_places(east: Cluster, west: Cluster, images: Mapping[str, str], logs: Path) -> Iterator[tuple[Place, Place]]:
     """East and west, each knowing the other as a RemoteCluster."""
     suffix = secrets.token_hex(3)
+    for cluster in (east, west):
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
     with ExitStack() as stack:
         namespaces = [stack.enter_context(cluster.namespace("mig")) for cluster in (east, west)]
         places = [

@@ -9,6 +9,7 @@ import pytest
 
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
+from e2e.clusters.network import Link
 from e2e.journeys import Place, two_places
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.runs import find_run
@@ -71,9 +72,37 @@ def test_a_dry_run_says_what_would_be_done(here: Place, there: Place) -> None:
     assert there.job().names("trainingjobs") == []
 
 
-def test_a_run_goes_on_at_the_other_cluster_from_the_very_step(here: Place, there: Place) -> None:
+def test_a_copy_leaves_the_source_training(here: Place, there: Place) -> None:
+    target = {"cluster": here.other, "namespace": there.namespace, "name": "twin"}
+    here.migrate("copy", mode="Copy", source={"trainingJob": "digits"}, target=target, resume={})
+    status = here.until("copy", complete, "the migration is complete")
+    assert status["resumedStep"] == status["committedStep"]
+    assert here.job().status()["attempts"] == 1
+    assert here.job().status()["phase"] == "Running"
+    there.job("twin").kubectl("delete", "trainingjob", "twin", "--timeout=60s")
+
+
+def test_cancelled_while_the_link_is_cut_the_source_goes_on(here: Place, there: Place, link: Link) -> None:
+    link.cut()
+    target = {"cluster": here.other, "namespace": there.namespace}
+    here.migrate("stuck", mode="Cold", source={"trainingJob": "digits"}, target=target, resume={})
+    here.until("stuck", lambda status: status.get("phase") == "Transfer", "the source has stopped")
+    step = here.job().status()["lastCommit"]["step"]
+    here.cluster.kubectl("delete", "migration", "stuck", f"--namespace={here.namespace}", "--timeout=90s")
+    here.job().trains(2, beyond=step)
+    assert there.job().names("trainingjobs,checkpointtransfers") == []
+    assert here.job().names("checkpointtransfers") == []
+
+
+def test_a_run_goes_on_at_the_other_cluster_from_the_very_step(here: Place, there: Place, link: Link) -> None:
+    """Although the link is cut and the operator dies."""
+    link.cut()
     target = {"cluster": here.other, "namespace": there.namespace}
     here.migrate("go", mode="Cold", source={"trainingJob": "digits"}, target=target, resume={})
+    here.until("go", lambda status: status.get("phase") == "Transfer", "the source has stopped")
+    here.operator.kill()
+    link.heal()
+    here.operator.start()
     status = here.until("go", complete, "the migration is complete")
     print(status["seconds"], "downtime", status["downtimeSeconds"], "bytes", status["bytes"])
     assert status["resumedStep"] == status["committedStep"]
