@@ -14,6 +14,7 @@ from uuid import UUID
 from helpers.faults import Faults
 from helpers.operator import FakeClock, Harness, memory_cluster
 from sojourn_operator.context import Context
+from sojourn_operator.engines.names import RUN_ID
 from sojourn_operator.migration.controller import MigrationController
 from sojourn_operator.resources import (
     CHECKPOINT_STORES,
@@ -114,7 +115,10 @@ class FakeJobs:
         elif job["spec"].get("suspend"):
             status |= {"phase": "Suspended"}
         elif status.get("phase") != "Running":
-            run = self._logs.newest(store, job["metadata"]["name"]) or self._logs.begin(store, job["metadata"]["name"])
+            name = job["metadata"]["name"]
+            known = job["metadata"].get("annotations", {}).get(RUN_ID) or status.get("runId")
+            found = self._logs.by_id(known) if known else self._logs.newest(store, name)
+            run = found or self._logs.begin(store, name)
             if run.fenced_by:
                 status["phase"] = "OwnedElsewhere"
             else:

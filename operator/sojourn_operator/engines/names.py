@@ -8,6 +8,8 @@ from sojourn_operator.runtime.objects import Object, owner_reference
 
 JOB_LABEL: Final = "sojourn.dev/job"
 ATTEMPT_LABEL: Final = "sojourn.dev/attempt"
+# On a TrainingJob: the run that a migration brought, which its attempts open.
+RUN_ID: Final = "sojourn.dev/run-id"
 MANAGED: Final = "app.kubernetes.io/managed-by=sojourn-operator"
 QUEUE_PREFIX: Final = "kueue.x-k8s.io/"
 CONTAINER: Final = "trainer"

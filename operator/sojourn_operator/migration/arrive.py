@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sojourn_operator.engines.names import RUN_ID
 from sojourn_operator.migration import desired, names
 from sojourn_operator.migration.observe import Seen, target_name
 from sojourn_operator.migration.step import LOOK_AGAIN, Step, patch_spec, remembered, stage_names, status_of
@@ -52,17 +53,17 @@ def _resume(seen: Seen, begun: Mapping[str, Any], facts: Mapping[str, Any]) -> S
         return None
     running: Mapping[str, Any] = get_condition(job, "Running") or {}
     message = running.get("message") or f"the job is {status.get('phase', 'Pending')}"
-    return Step("Resume", running.get("reason", "Starting"), message, target=_release(seen, job), facts=facts)
+    return Step("Resume", running.get("reason", "Starting"), message, target=_release(seen, job, begun), facts=facts)
 
 
-def _release(seen: Seen, job: Object) -> tuple[Action, ...]:
+def _release(seen: Seen, job: Object, begun: Mapping[str, Any]) -> tuple[Action, ...]:
     marked = names.SUSPENDED_BY in job["metadata"].get("annotations", {})
     if not job["spec"].get("suspend"):
         # A job that the log has refused asks it again only when its spec has changed.
         return (patch_spec(TRAINING_JOBS, job, {"suspend": True}),) if _is_refused(job) else ()
     changes = {} if names.is_made_by(job, seen.migration) else desired.changes_of_reused(seen)
-    unmark = {names.SUSPENDED_BY: None} if marked else None
-    return (patch_spec(TRAINING_JOBS, job, {**changes, "suspend": False}, annotations=unmark),)
+    annotations = {RUN_ID: begun.get("runId"), **({names.SUSPENDED_BY: None} if marked else {})}
+    return (patch_spec(TRAINING_JOBS, job, {**changes, "suspend": False}, annotations=annotations),)
 
 
 def _is_refused(job: Object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sojourn.api import TrainingJobSpec
 from sojourn_operator.engines import ENGINES
 from sojourn_operator.engines.access import access_objects
-from sojourn_operator.engines.names import attempt_name, common_labels, queue_labels
+from sojourn_operator.engines.names import RUN_ID, attempt_name, common_labels, queue_labels
 from sojourn_operator.resources import TRAINING_ATTEMPTS
 from sojourn_operator.runtime.actions import Apply
 from sojourn_operator.runtime.objects import Object, owner_reference, uid_of
@@ -33,7 +33,8 @@ def new_attempt(seen: Observed, decision: Decision, feasible: Feasibility, defau
         "job": freeze(spec, defaults),
         "priorFailures": decision.failures,
         "store": feasible.store,
-        "runId": seen.status.get("runId"),
+        # A migration that brings the run back says which one it is now: the one before is fenced.
+        "runId": seen.job["metadata"].get("annotations", {}).get(RUN_ID) or seen.status.get("runId"),
         "restoreStore": feasible.restore_store,
         "checkpointRequest": request if request != answered else None,
     }
