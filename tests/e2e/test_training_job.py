@@ -186,6 +186,30 @@ def test_it_completes_where_a_change_of_its_length_says(job: RunningJob) -> None
     assert "step" in job.kubectl("logs", "job/digits-4", "--tail=100")
 
 
+def test_a_wrong_task_fails_at_once_and_its_log_stays(job: RunningJob) -> None:
+    wrong = job.get()
+    job.cluster.apply(
+        {
+            **{name: wrong[name] for name in ("apiVersion", "kind")},
+            "metadata": {"name": "wrong", "namespace": job.namespace},
+            "spec": {
+                **wrong["spec"],
+                "workers": {"replicas": 1, "resources": wrong["spec"]["workers"]["resources"]},
+                "strategy": "Default",
+                "task": {**wrong["spec"]["task"], "entrypoint": "tasks:missing"},
+            },
+        }
+    )
+    other = RunningJob(job.cluster, job.namespace, "wrong")
+    status = other.phase("Failed")
+    assert other.condition("Failed")["reason"] == "InvalidTask"
+    assert "missing" in other.condition("Failed")["message"]
+    assert status["attempts"] == 1
+    (pod,) = other.pods(1, running=False)
+    assert "missing" in job.kubectl("logs", pod["metadata"]["name"])
+    job.kubectl("delete", "trainingjob", "wrong", "--timeout=60s")
+
+
 def test_a_deleted_job_leaves_nothing_behind(job: RunningJob) -> None:
     job.kubectl("delete", "trainingjob", "digits", "--timeout=60s")
     wait(lambda: job.names(MADE) == [], f"nothing of {job.names(MADE)} is left", 60)
