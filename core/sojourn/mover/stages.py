@@ -34,7 +34,9 @@ class Stages:
         self._stages[name]["progress"] = {"done": done, "total": total, "unit": "bytes"}
 
     def finish(self, name: str) -> None:
-        """A stage has succeeded."""
+        """A stage has succeeded; nothing happens if it had before."""
+        if self._stages[name]["phase"] == "Succeeded":
+            return
         self.start(name)
         self._stages[name] |= {"phase": "Succeeded", "completionTime": rfc3339(self._now())}
 
