@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def namespace(east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest
         yield name
         process.stop()
         print(log.read_text()[-4000:])
+        shutil.rmtree(store_folder(f"{name}-good"), ignore_errors=True)
 
 
 def ready(cluster: Cluster, namespace: str, name: str, reason: str) -> Mapping[str, Any]:

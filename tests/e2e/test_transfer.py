@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,9 @@ def namespaces(
         for process in processes:
             process.stop()
             print(process.log.read_text()[-3000:])
+        for namespace in (here, there):
+            for folder in store_folder(namespace).parent.glob(f"{namespace}*"):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
