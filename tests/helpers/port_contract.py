@@ -250,8 +250,11 @@ class PortContract:
 
 
 def until(port: ClusterPort, reached: Callable[[], bool]) -> None:
-    """Let the cluster's own controllers work until something is so, at most 30 seconds."""
-    deadline = time.monotonic() + 30
+    """Let the cluster's own controllers work until something is so.
+
+    The garbage collector looks for new kinds every 30 seconds only, and takes a while to watch them.
+    """
+    deadline = time.monotonic() + 120
     while not reached():
         assert time.monotonic() < deadline
         if isinstance(port, MemoryCluster):
