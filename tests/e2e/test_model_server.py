@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from e2e.clusters.access import Cluster
-from e2e.clusters.layout import repository
+from e2e.clusters.layout import POD_USER, repository
 from e2e.clusters.volumes import claim
 from e2e.load import Load
 from e2e.operator_process import OperatorProcess
@@ -74,6 +75,7 @@ class Model:
         model._damaged_copy()
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
+            os.chown(path, POD_USER, POD_USER)
         return model
 
     def _export(self) -> None:
@@ -148,9 +150,9 @@ class Serving:
             f"version {version} serves",
         )
 
-    def predict(self, body: Path) -> np.ndarray:
+    def predict(self, body: Path, model: str = "digits") -> np.ndarray:
         place = f"/api/v1/namespaces/{self.namespace}/services/http:digits:http/proxy"
-        said = self.cluster.kubectl("create", "--raw", f"{place}/v1/models/digits:predict", "-f", body)
+        said = self.cluster.kubectl("create", "--raw", f"{place}/v1/models/{model}:predict", "-f", body)
         return np.array(json.loads(said)["predictions"])
 
 
@@ -166,12 +168,14 @@ def serving(east: Cluster, images: Mapping[str, str], folder: Path, tmp_path: Pa
             "spec": {"pvc": {"claimName": "runs"}},
         }
         east.apply(*claim(namespace, "runs", folder), store)
-        settings = {"serving-image": images["serving"]}
+        settings = {"serving-image": images["serving"], "trainer-image": images["trainer"]}
         operator = OperatorProcess(east, namespace, tmp_path / "operator.log", settings)
         operator.start()
         try:
             yield Serving(east, namespace)
         finally:
+            # While there is an operator to let go of it.
+            east.kubectl("delete", "trainingjobs", "--all", f"--namespace={namespace}", "--timeout=120s")
             operator.stop()
 
 
@@ -216,6 +220,35 @@ def test_versions_come_and_go_without_a_lost_request(
     assert (done.returncode, done.stdout) == (0, "Version 1 serves.\n"), done.stderr
     np.testing.assert_allclose(serving.predict(body), expected(1), rtol=1e-4, atol=1e-5)
     assert serving.status()["replicas"] == 1
+
+
+def test_a_run_is_served_as_soon_as_its_job_has_exported_it(serving: Serving, tmp_path: Path) -> None:
+    cluster, namespace = serving.cluster, serving.namespace
+    serving.apply(replicas=1, model={"run": "fresh"})
+    serving.until(lambda: serving.reason("Ready") == "RunNotFound", "nothing is there yet")
+    job = {
+        "apiVersion": "sojourn.dev/v1alpha1",
+        "kind": "TrainingJob",
+        "metadata": {"name": "fresh", "namespace": namespace},
+        "spec": {
+            "workers": {"resources": {"cpu": "800m", "memory": "2Gi"}},
+            "task": {"entrypoint": "sojourn_trainer.tasks.mlp:build"},
+            "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
+            "training": {"globalBatchSize": 128, "steps": 20, "seed": 7},
+            "checkpoint": {"store": {"uri": "pvc://runs"}},
+            "export": {"formats": ["SavedModel"]},
+            "podTemplate": {"sharedMemory": "256Mi"},
+        },
+    }
+    cluster.apply(job)
+    for condition, what in (("Complete", "trainingjob/fresh"), ("Ready", "modelserver/digits")):
+        wait = ("--for=condition=" + condition, "--timeout=300s", f"--namespace={namespace}")
+        cluster.kubectl("wait", what, *wait, timeout=320)
+    body = tmp_path / "body.json"
+    body.write_text(json.dumps({"instances": IMAGES.tolist()}))
+    probabilities = serving.predict(body, "fresh")
+    assert probabilities.shape == (16, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
 
 
 def _pods_of(serving: Serving, version: int) -> int:
