@@ -149,3 +149,23 @@ def test_a_fenced_run_is_named_as_the_reason(setting: Setting) -> None:
     failure = setting.coordinator.result().failure
     assert failure is not None
     assert (failure.reason, failure.exit_code) == ("Fenced", 4)
+
+
+def test_a_run_is_complete_when_no_worker_has_anything_left_to_do(setting: Setting) -> None:
+    coordinator = setting.coordinator
+    coordinator.begin_attempt("a", 2, {})
+    coordinator.stopped(100, Outcome.COMPLETED, {})
+    coordinator.ended(0)
+    assert not coordinator.is_complete()  # the other worker's script may go on after its training, and fail
+    coordinator.begin_attempt("b", 2, {})
+    coordinator.ended(1)
+    assert not coordinator.is_complete()
+    coordinator.ended(0)
+    assert coordinator.is_complete()
+
+
+def test_a_stopped_run_is_not_complete(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.stopped(7, Outcome.STOPPED, {})
+    setting.coordinator.ended(0)
+    assert not setting.coordinator.is_complete()

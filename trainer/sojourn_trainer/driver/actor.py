@@ -76,6 +76,9 @@ class DriverHandle:
     def result(self) -> Result:
         return ray.get(self._actor.call.remote("result"))
 
+    def is_complete(self) -> bool:
+        return ray.get(self._actor.call.remote("is_complete"))
+
     def last_commit(self) -> Commit | None:
         return ray.get(self._actor.call.remote("last_commit"))
 
@@ -124,6 +127,9 @@ class WorkerHandle:
 
     def stopped(self, step: int, outcome: Outcome, metrics: Mapping[str, float]) -> None:
         self._call("stopped", step, outcome, metrics)
+
+    def ended(self, rank: int) -> None:
+        self._call("ended", rank)
 
     def failed(self, failure: WorkerFailure) -> None:
         self._call("failed", failure)

@@ -95,6 +95,7 @@ class Coordinator:
         self._trained_before = 0.0
         self._training_since: float | None = None
         self._outcome: Outcome | None = None
+        self._ended: set[int] = set()
         self._step = 0
         self._metrics: Mapping[str, float] = {}
 
@@ -113,6 +114,7 @@ class Coordinator:
             if self._failure is not None:
                 raise Refused(self._failure.message, hint=self._failure.hint)
             self._fail_open_saves("the attempt ended")
+            self._ended.clear()
             self._attempt_id, self._workers, self._attempt_error = attempt_id, workers, ""
             self._asked_at = None
             if self._requests:
@@ -161,6 +163,12 @@ class Coordinator:
         """How it ended, once no worker runs any more."""
         with self._lock:
             return Result(self._outcome, self._step, dict(self._metrics), self._failure, self._stop_reason)
+
+    def is_complete(self) -> bool:
+        """Whether the run has completed and no worker has anything left to do."""
+        with self._lock:
+            done = self._outcome is Outcome.COMPLETED and self._failure is None
+            return done and len(self._ended) == self._workers
 
     def last_commit(self) -> Commit | None:
         """The newest checkpoint that exists."""
@@ -266,6 +274,10 @@ class Coordinator:
         with self._lock:
             self._step, self._outcome, self._metrics = step, outcome, dict(metrics)
             self._asked_at = None
+
+    def ended(self, rank: int) -> None:
+        with self._lock:
+            self._ended.add(rank)
 
     def failed(self, failure: WorkerFailure) -> None:
         with self._lock:

@@ -30,6 +30,7 @@ from sojourn_trainer.workers.assignment import Outcome, Request, RunRef
 
 if TYPE_CHECKING:
     from sojourn_trainer.driver.actor import DriverHandle
+    from sojourn_trainer.driver.coordinator import Result
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class Driver:
         self._commands = read_commands(sys.stdin.fileno())
         self._stop_reason = ""
         self._machines_seen = -1
+        self._left_ray_train = False
+        self._completed = False
 
     def run(self) -> int:
         """Train; returns the exit code."""
@@ -128,10 +131,15 @@ class Driver:
         self._wait_for_machines(coordinator)
         error = None if self._stop_reason else self._train(actor, coordinator)
         log.info("Ray Train has ended")
+        if self._completed:
+            ray.shutdown()
+            return EXIT_COMPLETED
         coordinator.close()
         log.info("history, metrics and retention are complete")
         self._drain(coordinator)
         code = self._conclude(coordinator, error)
+        if self._left_ray_train:
+            os._exit(code)  # its thread is still at work, and would end this process in a way of its own
         ray.shutdown()
         return code
 
@@ -187,7 +195,12 @@ class Driver:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 self._machines_joined()
-            if self._stop_reason and self._nothing_follows(coordinator):
+            if not self._completed and coordinator.is_complete():
+                self._say_completed(coordinator)
+            if self._options.machines and self._completed:
+                break
+            if self._stop_reason and not self._completed and self._nothing_follows(coordinator):
+                self._left_ray_train = True
                 break
         return failure[0] if failure else None
 
@@ -236,16 +249,26 @@ class Driver:
         if result.outcome is Outcome.STOPPED:
             self._emit(events.Suspended(time=now, step=result.step, reason=result.stop_reason))
             return EXIT_SUSPENDED
+        self._emit_completed(result)
+        return EXIT_COMPLETED
+
+    def _say_completed(self, coordinator: DriverHandle) -> None:
+        """Before Ray Train has ended the group, which takes it seconds in which nothing happens any more."""
+        coordinator.close()
+        self._drain(coordinator)
+        self._emit_completed(coordinator.result())
+        self._completed = True
+
+    def _emit_completed(self, result: Result) -> None:
         self._emit(
             events.Completed(
-                time=now,
+                time=time.time(),
                 step=result.step,
                 epoch=self._job.spec.training.epochs or 0,
                 metrics=result.metrics,
                 seconds=time.monotonic() - self._begun,
             )
         )
-        return EXIT_COMPLETED
 
     def _tensorboard_folder(self) -> str | None:
         """TensorBoard reads folders, so its files are kept with runs in a directory."""

@@ -66,6 +66,8 @@ class Supervisor:
         self._deadline_passed = False
         self._backoff = Backoff(job.spec.backoff_limit, around.failures)
         self._last_step: int | None = None
+        self._completed = False
+        self._suspended = False
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._open: dict[str, Command] = {}
 
@@ -144,12 +146,20 @@ class Supervisor:
             self._forward(driver)
             told = self._pass_on(driver, told)
             head_lost = self._ray is not None and not self._ray.running
-            if head_lost or self._stops.overdue:
+            if head_lost or self._stops.overdue or self._nothing_follows():
                 break
             time.sleep(_POLL_SECONDS)
         code = driver.end()
         self._forward(driver)
+        if self._completed:
+            return 0
+        if self._suspended:
+            return _SUSPENDED
         return _HEAD_LOST if head_lost else code
+
+    def _nothing_follows(self) -> bool:
+        """Whether the driver only waits for Ray Train to end a group, in a Ray that ends next."""
+        return (self._completed or self._suspended) and self._ray is not None
 
     def _pass_on(self, driver: DriverProcess, told: bool) -> bool:
         """Give the driver its orders, and tell it once to stop: when asked, or at the job's deadline."""
@@ -174,6 +184,10 @@ class Supervisor:
                     self._last_step = event.step
                     for token in event.requests:
                         self._open.pop(token, None)
+                case events.Completed():
+                    self._completed = True
+                case events.Suspended():
+                    self._suspended = True
                 case events.AttemptFailed():
                     self._backoff = Backoff(self._backoff.limit, event.failures)
             self._show(event)

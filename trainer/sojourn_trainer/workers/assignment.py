@@ -153,6 +153,10 @@ class CoordinatorPort(Protocol):
         """Rank 0's last word."""
         ...
 
+    def ended(self, rank: int) -> None:
+        """This worker's part is over, the task's own code after the training included."""
+        ...
+
     def failed(self, failure: WorkerFailure) -> None:
         """This worker's training raised; it ends now."""
         ...

@@ -29,10 +29,12 @@ def run_worker(
         Exception: whatever ended the training; the coordinator has been told before.
     """
     try:
-        return _run(assignment, coordinator, clock)
+        outcome = _run(assignment, coordinator, clock)
     except Exception as error:
         coordinator.failed(describe(assignment.place.rank, error))
         raise
+    coordinator.ended(assignment.place.rank)
+    return outcome
 
 
 def _run(assignment: Assignment, coordinator: CoordinatorPort, clock: Callable[[], float]) -> Outcome:
