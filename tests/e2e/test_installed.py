@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -70,6 +71,8 @@ def sides(east: Cluster, west: Cluster, images: Mapping[str, str], repository: P
 def _install(stack: ExitStack, cluster: Cluster, images: Mapping[str, str], repository: Path) -> Side:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
     team = stack.enter_context(cluster.namespace("installed-team"))
+    folder = store_folder(team)
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
     release = stack.enter_context(release_of(cluster, "installed"))
     # Other tests' operators may run here, so this one keeps to its namespace.
     alone = {
@@ -85,7 +88,7 @@ def _install(stack: ExitStack, cluster: Cluster, images: Mapping[str, str], repo
     stack.callback(cluster.kubectl, "delete", kinds, "--all", f"--namespace={team}", "--timeout=120s")
     code = {"name": "code", "namespace": team}
     cluster.apply(
-        *claim(team, "runs", store_folder(team)),
+        *claim(team, "runs", folder),
         store(team),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
     )
