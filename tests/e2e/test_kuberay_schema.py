@@ -48,7 +48,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def is_served(cluster: Cluster, name: str) -> bool:
-    conditions = cluster.get("customresourcedefinition", name).get("status", {}).get("conditions", ())
+    # A definition that is new has a status, and null in it.
+    conditions = cluster.get("customresourcedefinition", name).get("status", {}).get("conditions") or ()
     return any(entry["type"] == "Established" and entry["status"] == "True" for entry in conditions)
 
 
