@@ -156,10 +156,11 @@ class Driver:
         import ray
 
         joined = sum(node["Alive"] for node in ray.nodes())
-        if self._options.machines and joined != self._machines_seen:
-            self._machines_seen = joined
-            wanted = self._options.machines
-            self._emit(events.Workers(time=time.time(), ready=min(joined, wanted), wanted=wanted))
+        wanted = self._options.machines
+        ready = min(joined, wanted)  # one that was lost counts beside its replacement for a while
+        if wanted and ready != self._machines_seen:
+            self._machines_seen = ready
+            self._emit(events.Workers(time=time.time(), ready=ready, wanted=wanted))
         return joined
 
     def _listen_for_signals(self) -> None:
