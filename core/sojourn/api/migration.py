@@ -124,13 +124,13 @@ class Serve(ServerTemplate):
 
 
 class Takeover(Model):
-    """An order to go on although the source did not hand over; it is kept in the run's log."""
+    """An order to go on although the source cannot be asked to stop; it is kept in this object."""
 
     reason: str = Field(
         examples=["the source cluster burnt down"],
         min_length=1,
         max_length=1024,
-        description="Why, for whoever reads the log.",
+        description="Why, for whoever reads this object later.",
     )
     person: str | None = Field(default=None, max_length=253, description="Who ordered it.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ from sojourn.transfer.link import Listener
 from sojourn.transfer.offer import Offer
 from sojourn.transfer.receive import Accepted, Dialled, RemoteSource
 from sojourn.transfer.relay import RelayedSource
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 
@@ -73,8 +75,10 @@ def receive(job: Job) -> None:
         if receiver.direct:
             receiver.direct.close()
         if job.desk.deleting and receiver.prefix:
-            with contextlib.suppress(SojournError):
+            try:
                 abandon(receiver.place.store, receiver.prefix, job.env)
+            except SojournError as error:
+                log.warning("%s: what had arrived is still there: %s", receiver.prefix, error)
 
 
 def _open(job: Job) -> _Receiver:

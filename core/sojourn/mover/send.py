@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from typing import Any
 
@@ -18,6 +18,8 @@ from sojourn.transfer.offer import Offer
 from sojourn.transfer.outgoing import Outgoing
 from sojourn.transfer.relay import RelaySender
 from sojourn.transfer.send import Callers, Sender
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 
@@ -45,10 +47,13 @@ def _leave(job: Job, outgoing: Outgoing, relay: RelaySender | None) -> None:
     """Hold nothing any more, unless this process is to be replaced by another."""
     if job.ended.is_set() and not job.desk.deleting:
         return
-    with contextlib.suppress(SojournError):
+    try:
         outgoing.release()
         if relay:
             relay.clean_up()
+    except SojournError as error:
+        # The transfer itself is over: pins end by themselves, files in a relay stay until somebody removes them.
+        log.warning("not all was let go of: %s", error)
 
 
 def _open(job: Job) -> Outgoing:
