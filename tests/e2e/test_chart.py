@@ -162,7 +162,9 @@ def finalizers(cluster: Cluster, namespace: str) -> list[str]:
 @pytest.mark.usefixtures("alone")
 def test_the_whole_cluster(east: Cluster, release: Release, images: Mapping[str, str]) -> None:
     """Definitions included, which the uninstall takes away."""
-    options = ["--take-ownership", *release.settings(images, **{"crds.keep": "false", "clusterName": "east"})]
+    # What kubectl has applied becomes Helm's, as for people who change from one to the other.
+    adopt = ["--take-ownership", "--force-conflicts"]
+    options = [*adopt, *release.settings(images, **{"crds.keep": "false", "clusterName": "east"})]
     release("install", *options)
     made = of_release(east, release.name)
     assert sum("customresourcedefinition" in name for name in made) == 8
