@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,24 @@ def test_up_is_quick_and_down_leaves_nothing(
     assert run(repository, "status").returncode == 1
     # Nothing to remove is no error.
     assert run(repository, "down").returncode == 0
+
+
+def test_they_come_up_where_the_kernels_log_cannot_be_read(
+    repository: Path, clusters: Clusters, tmp_path: Path
+) -> None:
+    if clusters.link is None:
+        pytest.skip("clusters that were brought along are not this project's to start")
+    with socket.socket(socket.AF_UNIX) as unreadable:
+        unreadable.bind(str(tmp_path / "socket"))
+        hide = '[ ! -e /dev/kmsg ] || mount --bind "$0" /dev/kmsg && exec "$@"'
+        up = ["unshare", "--mount", "sh", "-c", hide, str(tmp_path / "socket"), *command("up")]
+        try:
+            subprocess.run(
+                up, cwd=repository / "tests", env={**os.environ, "SOJOURN_E2E_INSTANCE": INSTANCE}, check=True
+            )
+        finally:
+            run(repository, "down")
+    assert traces() == set()
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.5])

@@ -89,6 +89,52 @@ def node_is_ready(site: Site, programs: Programs) -> bool:
         return False
 
 
+def run_first_pod(site: Site, programs: Programs) -> None:
+    """Run a pod to see that the node can: a node calls itself ready before it ever made a container.
+
+    Raises:
+        ClusterError: the pod did not run; the message has its events.
+    """
+    name = "first"
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "pause", "image": node.PAUSE_IMAGE, "imagePullPolicy": "Never"}],
+        },
+    }
+    on_pod = (f"pod/{name}", "--namespace=kube-system")
+
+    def accepted() -> bool:
+        # The API server takes no pod before the namespace's service account is there.
+        try:
+            kubectl(site, programs, "apply", "-f", "-", stdin=json.dumps(pod))
+        except ClusterError:
+            return False
+        return True
+
+    wait_until(accepted, f"{site.name} accepts a pod", seconds=30)
+    try:
+        kubectl(site, programs, "wait", *on_pod, "--for=condition=Ready", "--timeout=60s")
+    except ClusterError as error:
+        told = kubectl(site, programs, "events", "--namespace=kube-system", f"--for=pod/{name}", "--types=Warning")
+        raise ClusterError(f"{error}; {' '.join(told.split())[-600:]}") from error
+    kubectl(site, programs, "delete", *on_pod, "--wait=false")
+
+
+def complaints(site: Site) -> str:
+    """The last errors in the logs of kubelet and containerd, for a message."""
+    found = []
+    for name, mark in (("kubelet", "E"), ("containerd", "")):
+        lines = (site.folder / "log" / f"{name}.log").read_text(errors="replace").splitlines()
+        errors = [line for line in lines if (mark and line.startswith(mark)) or "level=error" in line]
+        found.append(f"{name}: {' / '.join(errors[-2:])[-600:] or 'no error in its log'}")
+    return "; ".join(found)
+
+
 def kubectl(site: Site, programs: Programs, *arguments: str, stdin: str | None = None) -> str:
     return run(programs["kubectl"], f"--kubeconfig={site.kubeconfig}", *arguments, stdin=stdin)
 

@@ -15,12 +15,30 @@ from e2e.clusters.layout import Site
 
 # Folders whose place is fixed in kubelet, containerd and the CNI plugins: two clusters would collide there.
 PRIVATE_FOLDERS = ("/var/lib/kubelet", "/var/lib/cni", "/var/log")
+# kubelet does not start without the kernel's log, which containers often lack or may not read. An empty one does: it
+# is only searched for what the out-of-memory killer did. The rest of /dev is bound into a folder of the cluster's own,
+# which then takes its place: the machine's /dev stays as it is.
+EMPTY_KERNEL_LOG = r"""
+if ! ( : < /dev/kmsg ) 2>/dev/null; then
+  mkdir -p "$1/dev"
+  mount -t tmpfs -o mode=755 tmpfs "$1/dev"
+  for entry in /dev/*; do
+    copy="$1$entry"
+    if [ "$entry" = /dev/kmsg ]; then continue; fi
+    if [ -L "$entry" ]; then cp -P "$entry" "$copy"; continue; fi
+    if [ -d "$entry" ]; then mkdir "$copy"; else touch "$copy"; fi
+    mount --rbind "$entry" "$copy"
+  done
+  ln -s null "$1/dev/kmsg"
+  mount --move "$1/dev" /dev
+fi
+"""
 
 
 def create(site: Site, pause: Path) -> int:
     """Make the namespaces and return the id, as this machine sees it, of their first process."""
     own = site.folder / "private"
-    script = ["mount --make-rshared /"]
+    script = [EMPTY_KERNEL_LOG, "mount --make-rshared /"]
     for folder in PRIVATE_FOLDERS:
         Path(folder).mkdir(parents=True, exist_ok=True)
         (own / folder[1:]).mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.clusters import cgroups, cluster, namespaces, needs, network, pki, processes, registry
-from e2e.clusters.commands import wait_until
+from e2e.clusters.commands import ClusterError, wait_until
 from e2e.clusters.layout import EAST, SITES, WEST, Site, cache_folder, state_folder
 from e2e.clusters.network import Link
 from e2e.clusters.programs import Programs, build_programs
@@ -31,8 +31,8 @@ def up() -> bool:
     """Bring both clusters up, or leave them alone if both can run pods. True if they were started here.
 
     Raises:
-        Unavailable: this machine cannot run them.
-        ClusterError: a part did not start; what did start stays for a look, and `down` removes it.
+        Unavailable: this machine cannot run them, or none of its pods.
+        ClusterError: a part did not start. What did start stays for a look, and `down` removes it.
     """
     needs.check()
     with _alone():
@@ -69,8 +69,12 @@ def in_use() -> Iterator[None]:
     with (cache_folder() / f"{state_folder().name}.users").open("w") as users:
         # Shared among those who use the clusters, and given back by the kernel for those who are killed.
         fcntl.flock(users, fcntl.LOCK_SH)
-        if up():
-            _started_by_tests().touch()
+        try:
+            if up():
+                _started_by_tests().touch()
+        except needs.Unavailable:
+            down()
+            raise
         yield
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,7 +106,11 @@ def status() -> list[Status]:
 def _start(site: Site, pid: int, programs: Programs) -> None:
     cluster.start_control_plane(site, pid, programs)
     cluster.start_node(site, pid, programs)
-    wait_until(lambda: cluster.node_is_ready(site, programs), f"the node of {site.name} is ready", seconds=60)
+    try:
+        wait_until(lambda: cluster.node_is_ready(site, programs), f"the node of {site.name} is ready", seconds=60)
+        cluster.run_first_pod(site, programs)
+    except ClusterError as error:
+        raise needs.Unavailable(f"this machine runs no pods: {error}; {cluster.complaints(site)}") from error
 
 
 def _complete(programs: Programs) -> bool:
