@@ -18,6 +18,7 @@ from sojourn.store.posix import PosixStore
 
 @pytest.fixture(scope="module")
 def attempts(west: Cluster, images: Mapping[str, str]) -> Iterator[Attempts]:
+    west.kubectl("apply", "--server-side", "--force-conflicts", "-f", Path(__file__).parents[2] / "manifests" / "crds")
     with west.namespace("pods") as namespace:
         west.apply(*claim(namespace, "runs", store_folder(namespace)))
         made = Attempts(west, namespace, images["trainer"])
