@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter
 
 from sojourn_operator.context import Context
+from sojourn_operator.engines.names import MANAGED
 from sojourn_operator.modelserver.names import SERVER_LABEL, run_name
 from sojourn_operator.modelserver.observe import observe
 from sojourn_operator.modelserver.plan import plan
@@ -48,10 +49,10 @@ class ModelServerController:
         mine = owners("ModelServer")
         self.watches = (
             Watch(MODEL_SERVERS, itself),
-            *(Watch(kind, mine) for kind in (DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS, INGRESSES)),
-            Watch(HTTP_ROUTES, mine, optional=True),
+            *(Watch(kind, mine, labels=MANAGED) for kind in (DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS, INGRESSES)),
+            Watch(HTTP_ROUTES, mine, labels=MANAGED, optional=True),
             Watch(HORIZONTAL_POD_AUTOSCALERS, self._scaled_by),
-            Watch(PODS, by_label(SERVER_LABEL)),
+            Watch(PODS, by_label(SERVER_LABEL), labels=MANAGED),
             Watch(CHECKPOINT_STORES, self._users_of_store),
             Watch(TRAINING_ATTEMPTS, self._users_of_run),
         )

@@ -22,7 +22,7 @@ from sojourn_operator.resources import (
     TRAINING_ATTEMPTS,
 )
 from sojourn_operator.runtime.cluster import Cluster
-from sojourn_operator.runtime.objects import Object, is_controlled_by, uid_of
+from sojourn_operator.runtime.objects import Object, Resource, is_controlled_by, uid_of
 from sojourn_operator.settings import Settings
 
 
@@ -70,6 +70,7 @@ def observe(cluster: Cluster, server: Object, settings: Settings, now: datetime)
     namespace, name = server["metadata"]["namespace"], server["metadata"]["name"]
     reference = server["spec"]["model"]["storeRef"]
     store = cluster.cached(CHECKPOINT_STORES).get(namespace, reference["name"]) if "name" in reference else None
+    exposure = server["spec"].get("exposure", {})
     request = request_of(server, cluster.cached(TRAINING_ATTEMPTS).list(namespace))
     pods = cluster.cached(PODS).list(namespace, {SERVER_LABEL: name})
     deployments = {
@@ -92,10 +93,10 @@ def observe(cluster: Cluster, server: Object, settings: Settings, now: datetime)
         store=store_access(reference, store),
         request=request,
         deployments=deployments,
-        service=cluster.cached(SERVICES).get(namespace, name),
-        budget=cluster.cached(POD_DISRUPTION_BUDGETS).get(namespace, name),
-        ingress=cluster.cached(INGRESSES).get(namespace, name),
-        route=cluster.cached(HTTP_ROUTES).get(namespace, name),
+        service=_named(cluster, SERVICES, server),
+        budget=_named(cluster, POD_DISRUPTION_BUDGETS, server),
+        ingress=_named(cluster, INGRESSES, server, "ingress" in exposure),
+        route=_named(cluster, HTTP_ROUTES, server, "httpRoute" in exposure),
         resolver=resolver,
         finished=tuple(resolvers.values()),
         pods=by_revision,
@@ -105,3 +106,10 @@ def observe(cluster: Cluster, server: Object, settings: Settings, now: datetime)
             if scaler["spec"]["scaleTargetRef"]["kind"] == "Deployment"
         },
     )
+
+
+def _named(cluster: Cluster, resource: Resource, server: Object, needed: bool = True) -> Object | None:
+    """The object of the server's name, whoever made it. The caches hold only what this operator made."""
+    place = (server["metadata"]["namespace"], server["metadata"]["name"])
+    ours = cluster.cached(resource).get(*place)
+    return cluster.port.get(resource, *place) if ours is None and needed else ours
