@@ -1,14 +1,18 @@
-"""What an informer knows: objects by key, and by namespace and owner without searching."""
+"""What an informer knows: objects by key, and by namespace, owner and our own labels without searching."""
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from sojourn_operator.runtime.objects import Key, Object, key_of
+
+I = TypeVar("I", bound=Hashable)  # noqa: E741
+# Labels of this kind name one job, attempt or store each, so that few objects share a value.
+_INDEXED = "sojourn.dev/"
 
 
 class Indexer:
@@ -19,16 +23,21 @@ class Indexer:
         self._objects: dict[Key, Object] = {}
         self._namespaces: defaultdict[str, set[Key]] = defaultdict(set)
         self._owners: defaultdict[str, set[Key]] = defaultdict(set)
+        self._labels: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
 
     def get(self, namespace: str, name: str) -> Object | None:
         with self._lock:
             return self._objects.get(Key(namespace, name))
 
     def list(self, namespace: str = "", labels: Mapping[str, str] | None = None) -> Sequence[Object]:
-        with self._lock:
-            keys = self._namespaces.get(namespace, ()) if namespace else self._objects
-            found = [self._objects[key] for key in sorted(keys)]
         wanted = (labels or {}).items()
+        indexed = next((label for label in wanted if label[0].startswith(_INDEXED)), None)
+        with self._lock:
+            if indexed is not None:
+                keys: Iterable[Key] = self._labels.get(indexed, ())
+            else:
+                keys = self._namespaces.get(namespace, ()) if namespace else self._objects
+            found = [self._objects[key] for key in sorted(keys) if namespace in ("", key.namespace)]
         return [obj for obj in found if wanted <= obj["metadata"].get("labels", {}).items()]
 
     def owned_by(self, owner_uid: str) -> Sequence[Object]:
@@ -49,6 +58,8 @@ class Indexer:
             self._namespaces[key.namespace].add(key)
             for reference in obj["metadata"].get("ownerReferences", ()):
                 self._owners[reference["uid"]].add(key)
+            for label in _indexed_labels(obj):
+                self._labels[label].add(key)
         return old
 
     def remove(self, key: Key) -> Object | None:
@@ -68,6 +79,8 @@ class Indexer:
         _discard(self._namespaces, key.namespace, key)
         for reference in obj["metadata"].get("ownerReferences", ()):
             _discard(self._owners, reference["uid"], key)
+        for label in _indexed_labels(obj):
+            _discard(self._labels, label, key)
 
 
 def slim(obj: Object) -> Object:
@@ -86,7 +99,11 @@ def _interned(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) and len(value) <= 64 else value
 
 
-def _discard(index: defaultdict[str, set[Key]], name: str, key: Key) -> None:
+def _indexed_labels(obj: Object) -> Iterable[tuple[str, str]]:
+    return [label for label in obj["metadata"].get("labels", {}).items() if label[0].startswith(_INDEXED)]
+
+
+def _discard(index: defaultdict[I, set[Key]], name: I, key: Key) -> None:
     index[name].discard(key)
     if not index[name]:
         del index[name]

@@ -14,7 +14,7 @@ from sojourn_operator.resources import CONFIG_MAPS, RAY_JOBS
 from sojourn_operator.runtime.indexer import Indexer, slim
 from sojourn_operator.runtime.informer import Informer, Scope
 from sojourn_operator.runtime.memory import MemoryCluster
-from sojourn_operator.runtime.objects import Object
+from sojourn_operator.runtime.objects import Key, Object, key_of
 from sojourn_operator.runtime.port import Change, Expired, Forbidden, Missing, Page, Unavailable
 from sojourn_operator.runtime.queue import Backoff
 
@@ -147,6 +147,26 @@ def test_objects_are_found_by_namespace_label_and_owner() -> None:
     cache.put(config_map("default", "one"))
     assert names(cache.owned_by("u1")) == []
     assert len(cache) == 2
+
+
+def test_labels_of_ours_lead_to_their_objects() -> None:
+    cache = Indexer()
+    for namespace in ("default", "other"):
+        cache.put(config_map(namespace, "one", labels={"sojourn.dev/job": "a", "x": "y"}))
+        cache.put(config_map(namespace, "two", labels={"sojourn.dev/job": "b", "x": "y"}))
+
+    def keys(namespace: str, **labels: str) -> list[str]:
+        named = {name.replace("job", "sojourn.dev/job"): value for name, value in labels.items()}
+        return ["/".join(key_of(obj)) for obj in cache.list(namespace, named)]
+
+    assert keys("default", job="a") == ["default/one"]
+    assert keys("", job="a") == ["default/one", "other/one"]
+    assert keys("default", x="y", job="b") == ["default/two"]
+    assert keys("default", x="z", job="b") == []
+    cache.put(config_map("default", "one", labels={"sojourn.dev/job": "b"}))
+    assert keys("", job="a") == ["other/one"]
+    cache.remove(Key("default", "two"))
+    assert keys("default", job="b") == ["default/one"]
 
 
 def test_what_no_reconciler_reads_is_not_kept() -> None:
