@@ -10,13 +10,13 @@ from typing import Any
 
 from sojourn.errors import InvalidInput, SojournError, StoreError
 from sojourn.mover.result import leave
-from sojourn.store.base import NoExclusiveCreate, Store, StoreFull
+from sojourn.store.base import NoExclusiveCreate, Store, StoreDenied, StoreFull
 from sojourn.store.environment import store_from_environment
 from sojourn.store.identity import store_id
 from sojourn.store.probe import probe_exclusive_create
 
 _BYTES = 1 << 20
-_READ_ONLY = {errno.EROFS: "ReadOnly", errno.EACCES: "PermissionDenied", errno.EPERM: "NoExclusiveCreate"}
+_READ_ONLY = {errno.EROFS: "ReadOnly", errno.EPERM: "NoExclusiveCreate"}
 
 
 def probe(environment: Mapping[str, str]) -> int:
@@ -59,5 +59,7 @@ def _reason(error: SojournError) -> str:
         return "Invalid"
     if isinstance(error, StoreFull):
         return "StoreFull"
+    if isinstance(error, StoreDenied):
+        return "PermissionDenied"
     number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
     return _READ_ONLY.get(number or 0, "Unreachable")

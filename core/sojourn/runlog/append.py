@@ -5,7 +5,7 @@ from __future__ import annotations
 from sojourn.errors import StoreError
 from sojourn.runlog.entries import nonce_of
 from sojourn.runlog.env import Env
-from sojourn.store.base import KeyExists, KeyMissing, Store
+from sojourn.store.base import KeyExists, KeyMissing, Store, StoreDenied
 
 _LONGEST_WAIT = 2.0
 
@@ -41,7 +41,8 @@ def land(store: Store, key: str, data: bytes, env: Env) -> bool:
             return False
         if found == nonce and durable:
             return True
-    raise StoreError(
+    kind = StoreDenied if isinstance(problem, StoreDenied) else StoreError
+    raise kind(
         f"{env.tries} tries did not show whether {store.uri}/{key} was written: {problem.message if problem else ''}",
         hint=(problem.hint if problem else "") or "Look at the store; what was committed before is unharmed.",
     ) from problem

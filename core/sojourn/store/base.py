@@ -27,6 +27,10 @@ class StoreFull(StoreError):
     """There is no room for what was to be written."""
 
 
+class StoreDenied(StoreError):
+    """The store is there, and does not let this user or these credentials do it: asking again changes nothing."""
+
+
 class NoExclusiveCreate(StoreError):
     """The store cannot promise one winner per key, so it must not hold runs."""
 

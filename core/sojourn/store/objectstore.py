@@ -15,7 +15,7 @@ import obstore
 from obstore import exceptions, store
 
 from sojourn.errors import InvalidInput, SojournError, StoreError
-from sojourn.store.base import Buffer, KeyExists, KeyMissing, ObjectInfo, Writer
+from sojourn.store.base import Buffer, KeyExists, KeyMissing, ObjectInfo, StoreDenied, Writer
 from sojourn.store.keys import check_key, check_prefix
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _HINTS = {
     FileNotFoundError: "Check the bucket's name, its region and the endpoint.",
     exceptions.NotSupportedError: "This store lacks an operation that runs need; see docs/concepts/stores.md.",
 }
+_DENIED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)
 _UNREACHABLE = "Check the endpoint and the network; what was committed before is unharmed."
 
 
@@ -183,7 +184,8 @@ def _errors(where: str, verb: str) -> Iterator[None]:
             raise StoreError(f"cannot {verb} {where}: there is no such bucket", hint=_hint(error)) from error
         raise KeyMissing(f"{where} does not exist") from error
     except (exceptions.BaseError, OSError) as error:
-        raise StoreError(f"cannot {verb} {where}: {_first_line(error)}", hint=_hint(error)) from error
+        kind = StoreDenied if isinstance(error, _DENIED) else StoreError
+        raise kind(f"cannot {verb} {where}: {_first_line(error)}", hint=_hint(error)) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -6,12 +6,13 @@ import errno
 from pathlib import Path
 
 from sojourn.errors import SojournError, StoreError
-from sojourn.store.base import KeyMissing, StoreFull
+from sojourn.store.base import KeyMissing, StoreDenied, StoreFull
 
 _NO_LINK = (
     "The file system refuses it. FAT, SMB and most FUSE mounts of object stores have no link(2) and cannot hold runs: "
     "use a local disk, NFS, or an s3://, gs:// or az:// store."
 )
+_KINDS = {errno.ENOSPC: StoreFull, errno.EDQUOT: StoreFull, errno.EACCES: StoreDenied}
 _HINTS = {
     errno.ENOSPC: "The file system is full: free room there, or keep fewer checkpoints (spec.checkpoint.keepLast).",
     errno.EDQUOT: "The quota is used up: free room there, or keep fewer checkpoints (spec.checkpoint.keepLast).",
@@ -35,5 +36,5 @@ def store_error(error: OSError, path: Path, verb: str) -> SojournError:
     if verb == "read" and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
         return KeyMissing(f"{path} does not exist")
     reason = error.strerror or str(error)
-    kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    kind = _KINDS.get(error.errno or 0, StoreError)
     return kind(f"cannot {verb} {path}: {reason}", hint=_HINTS.get(error.errno or 0, ""))

@@ -166,6 +166,8 @@ def _hopeless(attempt: AttemptView) -> str:
     """Why another attempt would end alike, "" if it may not."""
     if attempt.exit_code == _REFUSED and attempt.outcome_reason not in _PASSING:
         return reasons.REFUSED_BY_RUN
+    if attempt.outcome_reason == reasons.STORE_DENIED and not attempt.has_committed:
+        return reasons.STORE_DENIED
     return _HOPELESS.get(attempt.exit_code or 0, "")
 
 

@@ -40,6 +40,7 @@ BACKOFF_LIMIT_EXCEEDED: Final = "BackoffLimitExceeded"
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 INVALID_TASK: Final = "InvalidTask"
 CORRUPT_DATA: Final = "CorruptData"
+STORE_DENIED: Final = "StoreDenied"
 REFUSED_BY_RUN: Final = "RefusedByRun"
 
 # Reason of OwnedElsewhere

@@ -13,6 +13,7 @@ from sojourn.runlog.append import land
 from sojourn.runlog.entries import Place, encode, entry_key
 from sojourn.runlog.env import Env
 from sojourn.runlog.log import RunLog
+from sojourn.store.base import Buffer, StoreDenied
 from sojourn.store.memory import MemoryStore
 
 KEY = entry_key(PREFIX, 0)
@@ -64,6 +65,16 @@ def test_a_store_that_is_gone_is_reported_with_what_it_said() -> None:
     store = _liar(*["nothing landed"] * 8)
     with pytest.raises(StoreError, match=r"8 tries did not show whether .*0000\.json was written: .*refused"):
         land(store, KEY, _entry("mine"), IMPATIENT)
+
+
+def test_a_store_that_denies_stays_denied() -> None:
+    class Denying(MemoryStore):
+        def create(self, key: str, data: Buffer) -> None:
+            raise StoreDenied(f"cannot create {key}: 403", hint="Check the policy.")
+
+    with pytest.raises(StoreDenied, match="403") as caught:
+        land(Denying(), KEY, _entry("mine"), IMPATIENT)
+    assert caught.value.hint == "Check the policy."
 
 
 def test_an_unreadable_store_is_reported() -> None:

@@ -15,7 +15,7 @@ from helpers.store_servers import Server, free_ports
 from sojourn.errors import StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.verify import verify_chain
-from sojourn.store.base import KeyExists
+from sojourn.store.base import KeyExists, StoreDenied
 from sojourn.store.open import open_store
 
 
@@ -75,6 +75,7 @@ def test_refusals_say_what_to_look_at(status: int, hint: str) -> None:
     with recorder(status) as (url, _), pytest.raises(StoreError, match="cannot create s3://bucket/a: ") as caught:
         open_store("s3://bucket", {where: url, **options}).create("a", b"entry")
     assert hint in caught.value.hint
+    assert isinstance(caught.value, StoreDenied) == (status in (401, 403))
     assert "\n" not in caught.value.message
 
 

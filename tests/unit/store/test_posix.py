@@ -16,7 +16,7 @@ import pytest
 
 from helpers.victims import is_whole
 from sojourn.errors import StoreError
-from sojourn.store.base import KeyExists, KeyMissing
+from sojourn.store.base import KeyExists, KeyMissing, StoreDenied
 from sojourn.store.keys import TEMP_PREFIX
 from sojourn.store.oserrors import store_error
 from sojourn.store.posix import PosixStore
@@ -113,6 +113,7 @@ def test_the_systems_errors_say_where_and_what_to_do(number: int, word: str) -> 
     assert isinstance(error, StoreError)
     assert error.message == f"cannot write /data/runs/x: {os.strerror(number)}"
     assert word in error.hint
+    assert isinstance(error, StoreDenied) == (number == errno.EACCES)
     assert isinstance(store_error(FileNotFoundError(errno.ENOENT, "gone"), Path("/x"), "read"), KeyMissing)
 
 

@@ -138,6 +138,26 @@ class TestFailures:
         assert it.condition("Failed") == ("True", reason)
         assert "no such column" in it.job["status"]["conditions"][0]["message"]
 
+    def test_a_store_that_lets_nobody_in_fails_at_once(self) -> None:
+        it = world()
+        it.start()
+        words = "cannot create s3://runs/a: 403"
+        it.report(phase="Failed", outcome={"exitCode": 1, "reason": "StoreDenied", "message": words})
+        it.end_head(1)
+        assert it.condition("Failed") == ("True", "StoreDenied")
+        assert words in it.job["status"]["conditions"][0]["message"]
+        assert it.harness.names(TRAINING_ATTEMPTS) == ["digits-1"]
+        assert "StoreDenied" in events(it)
+
+    def test_rights_that_are_lost_in_training_are_asked_for_once_more(self) -> None:
+        it = world()
+        it.start()
+        it.commit(1, 1)
+        it.report(phase="Failed", outcome={"exitCode": 1, "reason": "StoreDenied", "message": "403"})
+        it.end_head(1)
+        it.start(2)
+        assert it.phase == "Running"
+
     def test_a_head_that_crashes_before_it_reports_is_a_failure(self) -> None:
         it = world({"spec.backoffLimit": 0})
         it.harness.settle()

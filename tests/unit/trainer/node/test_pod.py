@@ -167,6 +167,8 @@ def test_a_run_starts_from_a_checkpoint_of_another_store(tmp_path: Path) -> None
         (4, "Fenced", False, False, outcome.End("Failed", 4, "OwnedElsewhere")),
         (4, "StaleTerm", False, False, outcome.End("Failed", 4, "StaleTerm")),
         (2, "", False, False, outcome.End("Failed", 2, "Failed")),
+        (1, "StoreError", False, False, outcome.End("Failed", 1, "StoreFailed")),
+        (1, "StoreDenied", False, False, outcome.End("Failed", 1, "StoreDenied")),
     ],
 )
 def test_ends(code: int, reason: str | None, asked: bool, signalled: bool, expected: outcome.End) -> None:
