@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sojourn.checkpoint.verify import VerifyReport
-    from sojourn.client.chapters import Chapter, History
+    from sojourn.client.chapter import Chapter
+    from sojourn.client.chapters import History
     from sojourn.client.compare import Comparison, Difference, compare
     from sojourn.client.handle import Handle, Outcome, RunFailed
     from sojourn.client.history import history, runs
@@ -28,7 +29,8 @@ _HOMES = {
     "sojourn.checkpoint.verify": ("VerifyReport",),
     "sojourn.client.compare": ("Comparison", "Difference", "compare"),
     "sojourn.client.handle": ("Handle", "Outcome", "RunFailed"),
-    "sojourn.client.chapters": ("Chapter", "History"),
+    "sojourn.client.chapter": ("Chapter",),
+    "sojourn.client.chapters": ("History",),
     "sojourn.client.history": ("history", "runs"),
     "sojourn.client.http": ("PredictFailed",),
     "sojourn.client.predict": ("Predictor", "predict"),

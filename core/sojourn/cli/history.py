@@ -9,7 +9,8 @@ import click
 from sojourn.cli.options import format_option, store_option
 
 if TYPE_CHECKING:
-    from sojourn.client.chapters import Chapter, History
+    from sojourn.client.chapter import Chapter
+    from sojourn.client.chapters import History
 
 
 @click.command(short_help="Show a run's attempts, commits, exports and ancestors.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from sojourn.client.chapters import Chapter
+from sojourn.client.chapter import Chapter
 from sojourn.client.tables import html_table, layout, moment, short_metrics
 from sojourn.progress import words
 from sojourn.runlog import records

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sojourn.client.chapters import Chapter, History
+from sojourn.client.chapter import Chapter
+from sojourn.client.chapters import History
 from sojourn.client.stores import StoreLike, existing_store
 from sojourn.errors import SojournError
 from sojourn.runlog.address import Address

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sojourn.client.chapters import Chapter, History
+from sojourn.client.chapter import Chapter
+from sojourn.client.chapters import History
 from sojourn.client.stores import existing_store
 from sojourn.errors import SojournError
 from sojourn.report.model import Point, Report, Source, build

@@ -9,9 +9,9 @@ from typing import Any
 
 from sojourn.errors import Refused
 from sojourn.events import Event
-from sojourn_operator.client.client import Client
 from sojourn_operator.client.errors import JobFailed
 from sojourn_operator.client.events import Seen, events_between, is_over
+from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.client.tree import JobTree, collect
 from sojourn_operator.resources import TRAINING_ATTEMPTS, TRAINING_JOBS
 from sojourn_operator.runtime.clock import rfc3339
@@ -23,7 +23,7 @@ from sojourn_operator.runtime.objects import Object
 class Job:
     """A TrainingJob of the client's namespace. Nothing is cached: every question asks the cluster."""
 
-    client: Client
+    client: Namespace
     name: str
 
     @property

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sojourn_operator.client.client import Client
 from sojourn_operator.client.errors import JobFailed
+from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.resources import MIGRATIONS, REMOTE_CLUSTERS, TRAINING_JOBS
 from sojourn_operator.runtime.conditions import get_condition, is_true
 from sojourn_operator.runtime.objects import Object
@@ -61,7 +61,7 @@ def migration_of(job: str, namespace: str, journey: Journey, name: str) -> dict[
     }
 
 
-def migrate(client: Client, job: str, journey: Journey) -> MigrationHandle:
+def migrate(client: Namespace, job: str, journey: Journey) -> MigrationHandle:
     """Start a migration of a TrainingJob.
 
     Raises:
@@ -81,7 +81,7 @@ def migrate(client: Client, job: str, journey: Journey) -> MigrationHandle:
 class MigrationHandle:
     """A Migration of the client's namespace."""
 
-    client: Client
+    client: Namespace
     name: str
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sojourn.errors import Refused
-from sojourn_operator.client.client import Client
 from sojourn_operator.client.errors import JobFailed
+from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.resources import MODEL_SERVERS
 from sojourn_operator.runtime.conditions import get_condition, reason_of
 from sojourn_operator.runtime.objects import Object
@@ -18,7 +18,7 @@ from sojourn_operator.runtime.objects import Object
 class Server:
     """A ModelServer of the client's namespace."""
 
-    client: Client
+    client: Namespace
     name: str
 
     @property

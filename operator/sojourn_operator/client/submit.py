@@ -10,19 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sojourn.api import TrainingJob
 from sojourn.client.jobs import load_submission
 from sojourn.errors import InvalidInput, Refused
 from sojourn.task.archive import ARCHIVE_FILE, Archive, archive_key, files_of, pack
-from sojourn_operator.client.client import Client
+from sojourn_operator.client.job import Job
+from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS, TRAINING_JOBS
 from sojourn_operator.runtime.objects import Object
 from sojourn_operator.runtime.port import AlreadyExists, Missing
-
-if TYPE_CHECKING:
-    from sojourn_operator.client.job import Job
 
 CONFIG_MAP_BYTES: Final = 900 * 1024
 """A ConfigMap holds 1 MiB in all, base64 included."""
@@ -53,7 +51,7 @@ class Submission:
         return [*self.others, *([self.code] if self.code else []), self.job]
 
 
-def prepare(client: Client, source: str | Path, assign: Sequence[str] = ()) -> Submission:
+def prepare(client: Namespace, source: str | Path, assign: Sequence[str] = ()) -> Submission:
     """What the one TrainingJob of a file comes to, with the other objects of the file. Nothing is written.
 
     Raises:
@@ -74,15 +72,13 @@ def prepare(client: Client, source: str | Path, assign: Sequence[str] = ()) -> S
     return _with_code(client, submission, job, pack(base / code.directory.path))
 
 
-def create(client: Client, submission: Submission) -> Job:
+def create(client: Namespace, submission: Submission) -> Job:
     """Create everything, the job last.
 
     Raises:
         Refused: a job of that name is there.
         ClusterError: the API server refuses an object.
     """
-    from sojourn_operator.client.job import Job
-
     name = submission.job["metadata"]["name"]
     if submission.upload is not None:
         _upload(submission.upload)
@@ -132,7 +128,7 @@ def config_map(job: str, namespace: str, archive: Archive) -> dict[str, Any] | N
     return {**made, **({"data": texts} if texts else {}), **({"binaryData": binaries} if binaries else {})}
 
 
-def _with_code(client: Client, submission: Submission, job: TrainingJob, archive: Archive) -> Submission:
+def _with_code(client: Namespace, submission: Submission, job: TrainingJob, archive: Archive) -> Submission:
     made = config_map(job.name, client.namespace, archive)
     if made is not None:
         code = {"configMap": {"name": made["metadata"]["name"]}}
@@ -143,7 +139,7 @@ def _with_code(client: Client, submission: Submission, job: TrainingJob, archive
     return Submission(_coded(submission.job, code), submission.others, None, upload)
 
 
-def _object_store(client: Client, submission: Submission, job: TrainingJob) -> Mapping[str, Any]:
+def _object_store(client: Namespace, submission: Submission, job: TrainingJob) -> Mapping[str, Any]:
     """The spec of the job's store, where this machine can write to it."""
     reference = job.spec.checkpoint.store
     assert reference is not None
@@ -177,14 +173,14 @@ def _upload(upload: Upload) -> None:
     open_store(upload.uri, upload.options).put(archive_key(upload.archive.digest), upload.archive.data)
 
 
-def _create_once(client: Client, obj: Object) -> None:
+def _create_once(client: Namespace, obj: Object) -> None:
     try:
         client.port.create(obj)
     except AlreadyExists:
         return  # its name is the digest of what is in it
 
 
-def _give_to(client: Client, code: Object, job: Object) -> None:
+def _give_to(client: Namespace, code: Object, job: Object) -> None:
     """The ConfigMap goes when the job goes. It came first, so that no pod ever waits for it."""
     owner = {key: job[key] for key in ("apiVersion", "kind")} | {key: job["metadata"][key] for key in ("name", "uid")}
     patch = {"metadata": {"ownerReferences": [owner]}}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.resources import (
     CHECKPOINTS,
     MIGRATIONS,
@@ -14,9 +14,6 @@ from sojourn_operator.resources import (
     TRAINING_ATTEMPTS,
 )
 from sojourn_operator.runtime.objects import Object
-
-if TYPE_CHECKING:
-    from sojourn_operator.client.client import Client
 
 JOB_LABEL = "sojourn.dev/job"
 ATTEMPT_LABEL = "sojourn.dev/attempt"
@@ -39,7 +36,7 @@ class JobTree:
         return [pod for pod in self.pods if pod["metadata"].get("labels", {}).get(ATTEMPT_LABEL) == name]
 
 
-def collect(client: Client, job: Object) -> JobTree:
+def collect(client: Namespace, job: Object) -> JobTree:
     """Ask for everything that belongs to a job of the client's namespace."""
     name, namespace = job["metadata"]["name"], client.namespace
     run = job.get("status", {}).get("runId", "")
