@@ -14,7 +14,7 @@ from helpers.faults import Crash, Faults, FaultyPort
 from helpers.rights import HeldToRights
 from sojourn.api.crds import KINDS, definition
 from sojourn_operator.context import Context
-from sojourn_operator.rbac import CLUSTER, GATEWAY, HOME, KUBERAY, OPERATOR, REMOTE, REMOTE_CLUSTER, REMOTE_HOME
+from sojourn_operator.rbac import CLUSTER, GATEWAY, HOME, KUBERAY, OPERATOR, REMOTE, REMOTE_CLUSTER, REMOTE_HOME, Role
 from sojourn_operator.resources import ALL, NAMESPACES
 from sojourn_operator.runtime.connection import Connection
 from sojourn_operator.runtime.controller import Controller
@@ -76,6 +76,8 @@ class Harness:
         world: the operator's cluster; a new one if not given.
         remotes: other clusters by the name of their RemoteCluster, `connected` from the start or by a controller.
         rights: whether the operator may do what the chart's roles allow, and no more.
+        home: the operator's own namespace.
+        there: what it may do in the remotes.
         invariant: called after each write of the operator; raises AssertionError.
     """
 
@@ -90,6 +92,8 @@ class Harness:
         settings: Settings | None = None,
         connected: bool = True,
         rights: bool = True,
+        home: str = "default",
+        there: Sequence[Role] = THERE,
         invariant: Callable[[Harness], None] = lambda harness: None,
     ) -> None:
         self.clock = clock or FakeClock()
@@ -97,11 +101,12 @@ class Harness:
         self.settings = settings or Settings()
         self.dialed: list[tuple[str, str]] = []
         self._connected = connected
-        here = HeldToRights(self.world, HERE, [HOME]) if rights else self.world
+        self.home = home
+        here = HeldToRights(self.world, HERE, [HOME], home) if rights else self.world
         self.faults = Faults()
         self.port = FaultyPort(here, lambda: invariant(self), self.faults)
         self.remote_ports = {
-            name: FaultyPort(HeldToRights(_Named(remote, name), THERE), lambda: invariant(self), self.faults)
+            name: FaultyPort(HeldToRights(_Named(remote, name), there), lambda: invariant(self), self.faults)
             for name, remote in (remotes or {}).items()
         }
         self.crashes: list[str] = []
@@ -192,7 +197,7 @@ class Harness:
     def _manager(self, controllers: Sequence[MakeController], port: Any) -> Manager:
         registry = CollectorRegistry()
         manager = Manager(self.clock, Metrics(registry), strict=True)
-        context = Context(manager.local(port), manager, self._dial, self.settings, self.clock, registry)
+        context = Context(manager.local(port), manager, self._dial, self.settings, self.clock, registry, self.home)
         for make in controllers:
             manager.add(make(context))
         manager.build()

@@ -41,6 +41,14 @@ class RemoteClusterSpec(Model):
         description="Namespaces of this cluster whose migrations may use it; * means every one.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+    operator_namespace: str | None = Field(
+        default=None,
+        examples=["sojourn-system"],
+        pattern=patterns.NAMESPACE.regex,
+        max_length=63,
+        description="Namespace of the operator there, whose Lease tells its version. Without it, the namespace of this "
+        "operator and that of the kubeconfig's context are looked into.",
+    )
     unreachable_after_seconds: int = Field(
         default=120, ge=1, le=86400, description="Seconds without an answer after which it counts as lost."
     )
@@ -52,7 +60,8 @@ class RemoteClusterStatus(Observed):
     conditions: Conditions = Field(
         default=(),
         description="Reachable: it answers. Authorized: the credential may do what is needed. Compatible: an operator "
-        "that understands us runs there. Ready: all of these.",
+        "that understands us runs there. Ready: all of these. OperatorSeen: the operator there was found; without that "
+        "its version is not known.",
     )
     server: str | None = Field(default=None, max_length=1024, description="Address of its API server.")
     version: str | None = Field(default=None, max_length=64, description="Version of its Kubernetes.")
@@ -61,6 +70,12 @@ class RemoteClusterStatus(Observed):
         default={}, max_length=32, description="Version of Sojourn that each of its CustomResourceDefinitions is from."
     )
     last_seen_time: Time | None = Field(default=None, description="When it last answered.")
+    kept_by: str | None = Field(
+        default=None,
+        max_length=63,
+        description="Namespace of the operator of this cluster that holds the connection and keeps this status.",
+    )
+    last_look_time: Time | None = Field(default=None, description="When that operator last tried.")
 
 
 class RemoteCluster(Model):

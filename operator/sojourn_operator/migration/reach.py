@@ -8,6 +8,7 @@ from typing import Any
 
 from sojourn_operator.context import Context
 from sojourn_operator.migration.names import ALLOWED_NAMESPACES
+from sojourn_operator.remotecluster.status import other_keeper
 from sojourn_operator.resources import NAMESPACES, REMOTE_CLUSTERS
 from sojourn_operator.runtime.cluster import Cluster
 from sojourn_operator.runtime.conditions import get_condition, is_true
@@ -43,7 +44,14 @@ def _problem(context: Context, own: str, cluster: str, namespace: str) -> Proble
         where = f"cluster {cluster}" if cluster else f"namespace {namespace}"
         return Problem("NamespacedMode", f"this operator acts in namespace {own} only, and cannot reach {where}")
     if cluster:
-        return _problem_of_cluster(context.cluster.cached(REMOTE_CLUSTERS).get("", cluster), own, cluster)
+        remote = context.cluster.cached(REMOTE_CLUSTERS).get("", cluster)
+        keeper = other_keeper(remote or {}, context.home, context.clock.now())
+        if keeper:
+            message = (
+                f"RemoteCluster {cluster} is held by the operator in namespace {keeper}; make one for {context.home}"
+            )
+            return Problem("ClusterOfOtherOperator", message)
+        return _problem_of_cluster(remote, own, cluster)
     return _problem_of_namespace(context.cluster.port.get(NAMESPACES, "", namespace), own, namespace)
 
 

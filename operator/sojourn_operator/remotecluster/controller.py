@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sojourn_operator.context import Context
-from sojourn_operator.remotecluster.observe import Problem, look, read_login
-from sojourn_operator.remotecluster.plan import plan
-from sojourn_operator.remotecluster.status import refused_status, seen_status
+from sojourn_operator.remotecluster.observe import Login, Problem, look, read_login
+from sojourn_operator.remotecluster.plan import LOOK_SECONDS, plan
+from sojourn_operator.remotecluster.status import kept, other_keeper, refused_status, seen_status
 from sojourn_operator.resources import REMOTE_CLUSTERS, SECRETS
 from sojourn_operator.runtime.actions import perform
 from sojourn_operator.runtime.controller import Watch
@@ -30,26 +30,39 @@ class RemoteClusterController:
         if cluster is None:
             self._disconnect(key.name)
             return None
+        now = self._context.clock.now()
+        if other_keeper(cluster, self._context.home, now):
+            self._disconnect(key.name)
+            return LOOK_SECONDS
         return perform(plan(cluster, self._status(cluster)), self._cluster)
 
     def _status(self, cluster: Object) -> dict[str, object]:
         name = cluster["metadata"]["name"]
         reference = cluster["spec"]["kubeconfigSecretRef"]
         # Read anew each time and kept nowhere: the cache holds no Secrets.
-        secret = self._cluster.port.get(SECRETS, self._context.home, reference["name"])
+        home, now = self._context.home, self._context.clock.now()
+        secret = self._cluster.port.get(SECRETS, home, reference["name"])
         login = read_login(cluster, secret)
         if isinstance(login, Problem):
             self._disconnect(name)
-            return refused_status(cluster, login, self._context.clock.now())
+            # Without the Secret it may be meant for another operator of this cluster.
+            return kept(refused_status(cluster, login, now), home if secret is not None else "", now)
         remotes = self._context.remotes
         if self._connected.get(name) != login.digest or remotes.port(name) is None:
             remotes.connect(self._context.dial(name, login.connection))
             self._connected[name] = login.digest
         port = remotes.port(name)
         assert port is not None
-        homes = tuple(dict.fromkeys((self._context.home, login.connection.namespace or self._context.home)))
-        return seen_status(cluster, look(port, login.connection, homes), self._context.clock.now())
+        sight = look(port, login.connection, _homes(cluster, login, home))
+        return kept(seen_status(cluster, sight, now), home, now)
 
     def _disconnect(self, name: str) -> None:
         self._connected.pop(name, None)
         self._context.remotes.disconnect(name)
+
+
+def _homes(cluster: Object, login: Login, home: str) -> tuple[str, ...]:
+    """Where the other cluster's operator may be."""
+    if given := cluster["spec"].get("operatorNamespace"):
+        return (given,)
+    return tuple(dict.fromkeys((home, login.connection.namespace or home)))

@@ -17,6 +17,7 @@ from sojourn_operator.runtime.objects import Object
 from sojourn_operator.runtime.port import ClusterPort, Forbidden, Unauthorized, Unavailable
 
 VERSION_ANNOTATION = f"{GROUP}/version"
+LEASE_NAME = "sojourn-operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,11 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a look found. Without `version` the cluster gave no answer, and `trouble` says why."""
+    """What a look found. Without `version` the cluster gave no answer, and `trouble` says why.
+
+    Args:
+        operator_problem: why nothing is known of the operator there, None if it was found.
+    """
 
     server: str
     trouble: str = ""
@@ -45,6 +50,7 @@ class Sight:
     refused: str = ""
     denied: tuple[str, ...] = ()
     definitions: tuple[tuple[str, str | None], ...] | None = None
+    operator_problem: Problem | None = None
     operator_version: str = ""
     operator_seen: datetime | None = None
 
@@ -79,9 +85,8 @@ def look(port: ClusterPort, connection: Connection, homes: tuple[str, ...]) -> S
         return Sight(server, version="unknown", refused=error.message)
     except Unavailable as error:
         return Sight(server, trouble=error.message)
-    sight = Sight(server, version=version, denied=denied, definitions=definitions)
-    if lease is None:
-        return sight
+    if isinstance(lease, Problem):
+        return Sight(server, version=version, denied=denied, definitions=definitions, operator_problem=lease)
     renewed = lease["spec"].get("renewTime")
     return Sight(
         server,
@@ -128,14 +133,22 @@ def _definitions(port: ClusterPort) -> tuple[tuple[str, str | None], ...] | None
     return tuple(found)
 
 
-def _lease(port: ClusterPort, homes: tuple[str, ...]) -> Object | None:
+def _lease(port: ClusterPort, homes: tuple[str, ...]) -> Object | Problem:
+    """The Lease of the operator there, or why it was not found."""
+    unread = []
     for namespace in homes:
         try:
-            lease = port.get(LEASES, namespace, "sojourn-operator")
+            lease = port.get(LEASES, namespace, LEASE_NAME)
         except Unauthorized:
             raise
         except Forbidden:
+            unread.append(namespace)
             continue
         if lease is not None:
             return lease
-    return None
+    hint = "name the operator's namespace there in spec.operatorNamespace"
+    if unread:
+        where = " and ".join(unread)
+        message = f"the credential may not get Lease {LEASE_NAME} in namespace {where}: {hint}, and bind the role there"
+        return Problem("LeaseUnreadable", message)
+    return Problem("LeaseNotFound", f"no Lease {LEASE_NAME} in namespace {' and '.join(homes)} there: {hint}")

@@ -17,7 +17,7 @@ LOOK_SECONDS_IN_TROUBLE = 10.0
 def plan(cluster: Object, status: Mapping[str, Any]) -> Plan:
     """The plan that brings a status to the API server."""
     before, after = get_condition(cluster, "Ready"), get_condition({"status": status}, "Ready")
-    actions: list[Action] = [SetStatus(REMOTE_CLUSTERS, cluster, status, slow=("lastSeenTime",))]
+    actions: list[Action] = [SetStatus(REMOTE_CLUSTERS, cluster, status, slow=("lastSeenTime", "lastLookTime"))]
     if after is not None and (before or {}).get("reason") != after["reason"]:
         good = after["status"] == "True"
         message = "the cluster can be used" if good else after["message"]

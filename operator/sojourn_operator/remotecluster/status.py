@@ -16,6 +16,22 @@ from sojourn_operator.runtime.objects import Object
 OLDEST_KUBERNETES = (1, 33)
 # Clocks of two clusters may differ by this much before an operator counts as silent.
 SILENT = timedelta(minutes=5)
+# An operator that has not looked for so long no longer keeps the status from others.
+FORSAKEN = timedelta(minutes=5)
+
+
+def other_keeper(cluster: Object, home: str, now: datetime) -> str:
+    """Namespace of another operator of this cluster that keeps the status, "" if there is none."""
+    status = cluster.get("status", {})
+    keeper, looked = str(status.get("keptBy", "")), status.get("lastLookTime")
+    if keeper in ("", home) or looked is None or now - parse_rfc3339(looked) > FORSAKEN:
+        return ""
+    return keeper
+
+
+def kept(status: Mapping[str, Any], home: str, now: datetime) -> dict[str, Any]:
+    """A status signed by the operator that keeps it; with home "" by nobody, so that another may take it over."""
+    return {**status, "keptBy": home or None, "lastLookTime": rfc3339(now) if home else None}
 
 
 def refused_status(cluster: Object, problem: Problem, now: datetime) -> dict[str, Any]:
@@ -50,7 +66,7 @@ def seen_status(cluster: Object, sight: Sight, now: datetime) -> dict[str, Any]:
         "crdVersions": {plural: version for plural, version in sight.definitions or () if version is not None},
         "operatorVersion": sight.operator_version or None,
     }
-    return _status(cluster, found, [reachable, authorized, compatible, ready], now)
+    return _status(cluster, found, [reachable, authorized, compatible, _operator_seen(sight), ready], now)
 
 
 def _unanswered(cluster: Object, sight: Sight, now: datetime) -> list[Condition]:
@@ -93,6 +109,14 @@ def _compatible(sight: Sight, now: datetime) -> Condition:
     if sight.operator_seen is not None and now - sight.operator_seen > SILENT:
         return condition("Compatible", False, "OperatorSilent", f"its Lease was last renewed {sight.operator_seen}")
     return condition("Compatible", True, "Compatible")
+
+
+def _operator_seen(sight: Sight) -> Condition:
+    """Only tells: runs can be carried without knowing which version carries on with them."""
+    problem = sight.operator_problem
+    if problem is not None:
+        return condition("OperatorSeen", "Unknown", problem.reason, problem.message)
+    return condition("OperatorSeen", True, "LeaseFound", f"version {sight.operator_version or 'not given'}")
 
 
 def _numbers(version: str) -> tuple[int, int]:
