@@ -23,9 +23,11 @@ from sojourn_operator.runtime.actions import perform
 from sojourn_operator.runtime.conditions import is_true
 from sojourn_operator.runtime.controller import EVERY_REMOTE, Watch
 from sojourn_operator.runtime.objects import Key, Object, key_of
+from sojourn_operator.runtime.phases import ObjectsByPhase
 from sojourn_operator.runtime.watching import itself
 
 _CONCERNED = (TRAINING_JOBS, CHECKPOINT_TRANSFERS, MODEL_SERVERS, CHECKPOINT_STORES, CHECKPOINTS)
+_PHASES = ("Preflight", "Checkpoint", "Transfer", "Verify", "Fence", "Resume", "Serve", "Undoing", "Complete", "Failed")
 _STAGE_SECONDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 
 
@@ -46,6 +48,7 @@ class MigrationController:
             *elsewhere,
         )
         registry = context.registry
+        registry.register(ObjectsByPhase(context.cluster, MIGRATIONS, "sojourn_operator_migrations_by_phase", _PHASES))
         self._ends = Counter(
             "sojourn_operator_migrations",
             "Migrations that ended, by mode and outcome",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, get_args
 
+from sojourn.api.status import Phase
 from sojourn_operator.context import Context
 from sojourn_operator.engines.names import MANAGED
 from sojourn_operator.resources import CHECKPOINT_STORES, TRAINING_ATTEMPTS, TRAINING_JOBS
 from sojourn_operator.runtime.actions import perform
 from sojourn_operator.runtime.controller import Watch
 from sojourn_operator.runtime.objects import Key, Object, key_of
+from sojourn_operator.runtime.phases import ObjectsByPhase
 from sojourn_operator.runtime.watching import itself, owners
 from sojourn_operator.settings import Settings
 from sojourn_operator.trainingjob.frozen import ImageDefaults
-from sojourn_operator.trainingjob.metrics import JobsByPhase
 from sojourn_operator.trainingjob.observe import CHILDREN, observe
 from sojourn_operator.trainingjob.plan import plan_job
 
@@ -33,7 +34,8 @@ class TrainingJobController:
         self._context = context
         self._defaults = image_defaults(context.settings)
         self._new_token = new_token
-        context.registry.register(JobsByPhase(context.cluster))
+        jobs = ObjectsByPhase(context.cluster, TRAINING_JOBS, "sojourn_operator_training_jobs", get_args(Phase))
+        context.registry.register(jobs)
         self.watches = (
             Watch(TRAINING_JOBS, itself),
             Watch(TRAINING_ATTEMPTS, owners("TrainingJob")),
