@@ -10,7 +10,7 @@ import pytest
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.network import Link
-from e2e.journeys import Place, two_places
+from e2e.journeys import Place, complete, two_places
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.runs import find_run
 from sojourn.store.posix import PosixStore
@@ -55,11 +55,6 @@ def here(places: tuple[Place, Place]) -> Place:
 def there(places: tuple[Place, Place]) -> Place:
     """West."""
     return places[1]
-
-
-def complete(status: dict[str, Any]) -> bool:
-    assert status.get("phase") not in ("Failed", "Undoing"), status
-    return bool(status.get("phase") == "Complete")
 
 
 def test_a_dry_run_says_what_would_be_done(here: Place, there: Place) -> None:

@@ -13,7 +13,7 @@ from e2e.clusters.access import Cluster
 from e2e.clusters.network import Link
 from e2e.clusters.volumes import claim, store_folder
 from e2e.operator_process import OperatorProcess
-from e2e.transfers import End, Ends, store, stored_run
+from e2e.transfers import End, Ends, store, stored_run, wait_for_bytes
 from helpers.runs import assert_holds
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.errors import Fenced
@@ -122,11 +122,3 @@ def test_one_store_on_both_sides(ends: Ends, folder: Path) -> None:
     assert not list(child.store.list(f"{child.prefix}/data"))
     assert_holds(child, 30)
     assert source.refresh().fence is not None
-
-
-def wait_for_bytes(folder: Path, count: int, seconds: float = 120) -> None:
-    """Until so many bytes of files, partial ones included, are in a store's folder."""
-    deadline = time.monotonic() + seconds
-    while sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) < count:
-        assert time.monotonic() < deadline, "it does not proceed"
-        time.sleep(0.1)

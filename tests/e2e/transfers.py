@@ -59,6 +59,14 @@ def until(get: Callable[[], Json], wanted: Callable[[Json], Any], what: str, sec
     return found
 
 
+def wait_for_bytes(folder: Path, count: int, seconds: float = 120) -> None:
+    """Until so many bytes of files, partial ones included, are in a store's folder."""
+    deadline = time.monotonic() + seconds
+    while sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) < count:
+        assert time.monotonic() < deadline, "it does not proceed"
+        time.sleep(0.1)
+
+
 @dataclass
 class End:
     """One CheckpointTransfer."""
