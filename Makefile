@@ -85,11 +85,14 @@ test: setup-system setup $(EMULATORS) clusters-build ## every test this machine 
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
 	$(BIN)/python -m pytest tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not e2e" $(PYTEST_ARGS)
 
-.PHONY: bench-steps bench-launch
+.PHONY: bench-steps bench-launch bench-migration bench-operator
 bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)
 bench-launch: setup ## time to the first step, in parts, and from kill -9 to the next one
-bench-steps bench-launch: bench-%:
+bench-migration: setup ## downtime of a migration between test clusters, and of delete + rclone + start by hand
+bench-steps bench-launch bench-migration: bench-%:
 	$(BIN)/python benchmarks/$*.py
+bench-operator: setup ## the operator with 1,000 jobs and a real kube-apiserver: latency, requests, memory
+	$(BIN)/python benchmarks/operator_scale.py
 
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
