@@ -74,7 +74,9 @@ OPERATOR: Final = Role(
         Right((r.PODS,), (*READ, "create", "delete")),
         # Replicas are left to whoever scales a server; claims and quotas tell what is feasible.
         Right((r.HORIZONTAL_POD_AUTOSCALERS, r.PERSISTENT_VOLUME_CLAIMS, r.RESOURCE_QUOTAS), READ),
+        Right((r.LIMIT_RANGES,), ("list",)),
         Right((r.CONFIG_MAPS,), ("get",)),
+        # Whether a Secret is there is found out by a create that is not carried out, so none is read.
         Right((r.SECRETS,), ("create", "delete")),
         Right((r.EVENTS,), ("create", "get", "patch")),
     ),

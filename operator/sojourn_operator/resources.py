@@ -20,6 +20,7 @@ MODEL_SERVERS: Final = Resource(GROUP, VERSION, "modelservers", "ModelServer")
 
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS: Final = Resource("", "v1", "events", "Event")
+LIMIT_RANGES: Final = Resource("", "v1", "limitranges", "LimitRange")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 PERSISTENT_VOLUME_CLAIMS: Final = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")

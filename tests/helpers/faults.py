@@ -77,6 +77,10 @@ class FaultyPort:
             return self._port.create(obj)  # a question, though it is asked by a POST
         return self._write(f"create {_what(obj)}", lambda: self._port.create(obj))
 
+    def name_is_free(self, obj: Object) -> bool:
+        self._check()
+        return self._port.name_is_free(obj)
+
     def apply(self, obj: Object) -> Object:
         return self._write(f"apply {_what(obj)}", lambda: self._port.apply(obj))
 

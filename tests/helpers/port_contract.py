@@ -74,6 +74,16 @@ class PortContract:
         with pytest.raises(AlreadyExists):
             port.create(config_map(namespace, "one"))
 
+    def test_whether_a_name_is_free_is_found_out_without_making_anything(
+        self, port: ClusterPort, namespace: str
+    ) -> None:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": namespace}}
+        assert port.name_is_free(secret)
+        assert port.name_is_free(secret)
+        assert port.get(SECRETS, namespace, "keys") is None
+        port.create(secret)
+        assert not port.name_is_free(secret)
+
     def test_nothing_is_made_in_a_namespace_that_is_not_there(self, port: ClusterPort) -> None:
         with pytest.raises(Missing):
             port.create(config_map("nowhere-at-all", "one"))

@@ -52,6 +52,10 @@ class HeldToRights:
         self._check_object("create", obj)
         return self._port.create(obj)
 
+    def name_is_free(self, obj: Object) -> bool:
+        self._check_object("create", obj)
+        return self._port.name_is_free(obj)
+
     def apply(self, obj: Object) -> Object:
         # The API server asks for both, as an apply may do either.
         self._check_object("create", obj)

@@ -149,6 +149,12 @@
 - apiGroups:
   - ''
   resources:
+  - limitranges
+  verbs:
+  - list
+- apiGroups:
+  - ''
+  resources:
   - configmaps
   verbs:
   - get

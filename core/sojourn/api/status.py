@@ -65,6 +65,16 @@ class WorkerStatus(Model):
     ready: int = Field(default=0, ge=0, description="Workers that are part of the group.")
 
 
+class Check(Model):
+    """One thing that was looked up before a job that a migration brings starts here."""
+
+    name: str = Field(max_length=64, description="What was looked at: Secrets, Quota, Nodes and so on.")
+    result: Literal["Passed", "Failed", "Warning", "NotChecked"] = Field(
+        description="Failed: the pods could not run. Warning: they may have to wait. NotChecked: nobody could tell."
+    )
+    message: str = Field(default="", max_length=4096, description="What was found, for people.")
+
+
 class TrainingJobStatus(Observed):
     """What was observed of a TrainingJob."""
 
@@ -111,6 +121,9 @@ class TrainingJobStatus(Observed):
         default=None, max_length=1024, description="Address of the present attempt's Ray dashboard in the cluster."
     )
     pipeline: Pipeline = Field(default=(), description="Stages of the present attempt.")
+    checks: Annotated[tuple[Check, ...], Field(strict=False, max_length=16)] = Field(
+        default=(), description="What the pods would find here, while a migration is about to bring the run."
+    )
     workers: WorkerStatus | None = Field(default=None, description="Workers of the present attempt.")
     start_time: Time | None = Field(default=None, description="When the first attempt started.")
     completion_time: Time | None = Field(default=None, description="When the job completed or failed.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sojourn_operator.migration import desired, names
 from sojourn_operator.migration.observe import Seen, Side, server_name, target_name
@@ -14,6 +14,15 @@ from sojourn_operator.runtime.objects import Object
 
 # Reasons of problems that go away by themselves in a moment.
 PASSING = frozenset({"Connecting", "StoreNotProbed", "NoRun", "TargetNotChecked", "JobStopping"})
+# What is told of a check of the target that failed, by the check's name.
+LACKING: Final = {
+    "Secrets": "SecretNotFound",
+    "ConfigMaps": "ConfigMapNotFound",
+    "ServiceAccounts": "ServiceAccountNotFound",
+    "Claims": "ClaimNotFound",
+    "Quota": "QuotaTooSmall",
+    "Limits": "LimitExceeded",
+}
 _STOPPED = frozenset({"Suspended", "OwnedElsewhere"})
 
 
@@ -173,6 +182,10 @@ def _of_target_job(seen: Seen) -> Iterator[Problem]:
     elif feasible["status"] != "True":
         message = f"{where} cannot run the job: {feasible['reason']}: {feasible.get('message', '')}"
         yield Problem("NotFeasible", message)
+    else:
+        for check in _checks(job):
+            if check["result"] == "Failed":
+                yield Problem(LACKING.get(check["name"], "TargetLacks"), f"{where}: {check['message']}")
 
 
 def _plan(seen: Seen, problems: tuple[Problem, ...], reuses: bool) -> dict[str, Any]:
@@ -198,10 +211,32 @@ def _notes(seen: Seen, reuses: bool) -> Iterator[str]:
             yield "the number of workers or the strategy changes: results are equal in kind, not bit for bit"
         if "configMap" in job["spec"].get("task", {}).get("code", {}) and not job.get("status", {}).get("code"):
             yield "the code is in a ConfigMap, which does not travel: the target needs one of that name"
+    if resume is not None and seen.target.job is not None and is_true(seen.target.job, "Feasible"):
+        yield from _notes_of_target(seen.target.job)
     if _is_shared(seen):
         yield "both ends use one store: nothing is copied, only verified and adopted"
     if seen.spec["mode"] == "Cold":
         yield "the source stops at a checkpoint, and cannot go on once the target has taken over"
+
+
+def _checks(job: Object) -> Sequence[Mapping[str, str]]:
+    """What the operator at the target found out for the job's pods."""
+    found: Sequence[Mapping[str, str]] = job.get("status", {}).get("checks", ())
+    return found
+
+
+def _notes_of_target(job: Object) -> Iterator[str]:
+    """Whatever was not found to be well, nor to be an obstacle."""
+    if not _checks(job):
+        yield (
+            "not looked up at the target, as its job was there before or its operator is older: Secrets, ConfigMaps, "
+            "ServiceAccounts, claims, quota, limits, nodes, versions"
+        )
+    for check in _checks(job):
+        if check["result"] == "Warning":
+            yield f"{check['name']}: {check['message']}"
+        elif check["result"] == "NotChecked":
+            yield f"{check['name']} not checked: {check['message']}"
 
 
 def _is_shared(seen: Seen) -> bool:

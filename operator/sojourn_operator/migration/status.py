@@ -119,6 +119,8 @@ def _plan(seen: Seen, checked: Preflight, step: Step) -> Json:
         plan |= checked.plan
     elif step.stage not in ("Preflight", "Undo"):
         plan["problems"] = []
+        if seen.status.get("phase", "Preflight") == "Preflight":
+            plan["notes"] = checked.plan["notes"]  # what the target has told last of all
     for name, value in step.facts.items():
         if value is None:
             plan.pop(name, None)

@@ -21,6 +21,7 @@ from sojourn_operator.runtime.connection import Connection
 from sojourn_operator.runtime.limiter import RateLimiter
 from sojourn_operator.runtime.objects import Object, Resource, Resources
 from sojourn_operator.runtime.port import (
+    AlreadyExists,
     Change,
     ClusterError,
     Conflict,
@@ -138,6 +139,15 @@ class ApiServer:
         resource = self._resources.of(obj)
         path = _path(resource, obj["metadata"].get("namespace", ""))
         return self._call("create", "POST", resource, path, body=obj, query=self._write)
+
+    def name_is_free(self, obj: Object) -> bool:
+        resource = self._resources.of(obj)
+        path = _path(resource, obj["metadata"].get("namespace", ""))
+        try:
+            self._call("create", "POST", resource, path, body=obj, query={**self._write, "dryRun": "All"})
+        except AlreadyExists:
+            return False
+        return True
 
     def apply(self, obj: Object) -> Object:
         resource = self._resources.of(obj)

@@ -123,6 +123,13 @@ class MemoryCluster:
         with self._news:
             return copy.deepcopy(self._create(_plain(obj)))
 
+    def name_is_free(self, obj: Object) -> bool:
+        resource, namespace, name = place = self._place(_plain(obj))
+        with self._news:
+            if resource.namespaced and not self._is_open(namespace):
+                raise Missing(f"namespace {namespace} of {name} does not exist or is being deleted")
+            return place not in self._objects
+
     def apply(self, obj: Object) -> Object:
         wanted = _plain(obj)
         wanted.pop("status", None)

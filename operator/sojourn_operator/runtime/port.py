@@ -106,6 +106,13 @@ class ClusterPort(Protocol):
         """
         ...
 
+    def name_is_free(self, obj: Object) -> bool:
+        """Whether a create of this object would make it, found out by a create that is not carried out.
+
+        It takes the right to create, and none to read: so it tells whether a Secret is there without its content.
+        """
+        ...
+
     def apply(self, obj: Object) -> Object:
         """Server-side apply with the operator's field manager, forced."""
         ...

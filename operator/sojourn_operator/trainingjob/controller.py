@@ -16,6 +16,7 @@ from sojourn_operator.runtime.objects import Key, Object, key_of
 from sojourn_operator.runtime.phases import ObjectsByPhase
 from sojourn_operator.runtime.watching import itself, owners
 from sojourn_operator.settings import Settings
+from sojourn_operator.trainingjob.arrival import look_up
 from sojourn_operator.trainingjob.frozen import ImageDefaults
 from sojourn_operator.trainingjob.observe import CHILDREN, observe
 from sojourn_operator.trainingjob.plan import plan_job
@@ -49,9 +50,9 @@ class TrainingJobController:
         job = cluster.cached(TRAINING_JOBS).get(*key)
         if job is None:
             return None
-        return perform(
-            plan_job(observe(cluster, job, self._context.clock.now()), self._defaults, self._new_token()), cluster
-        )
+        seen = observe(cluster, job, self._context.clock.now())
+        checked = look_up(cluster.port, seen, self._defaults)
+        return perform(plan_job(seen, self._defaults, self._new_token(), checked), cluster)
 
     def _users(self, store: Object) -> Iterable[Key]:
         """Jobs that name a CheckpointStore."""

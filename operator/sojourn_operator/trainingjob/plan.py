@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from sojourn_operator.runtime.finalizers import add_finalizer, has_finalizer, re
 from sojourn_operator.runtime.objects import is_being_deleted, uid_of
 from sojourn_operator.trainingjob import reasons
 from sojourn_operator.trainingjob.attempts import AttemptView
+from sojourn_operator.trainingjob.checks import Json
 from sojourn_operator.trainingjob.children import new_attempt, repairs
 from sojourn_operator.trainingjob.decide import Decision, decide
 from sojourn_operator.trainingjob.events import transitions
@@ -29,13 +31,15 @@ _KEPT_ATTEMPTS: Final = 5
 _DELETION_MARGIN: Final = timedelta(seconds=30)
 _DEFAULT_GRACE: Final = 60
 _CREATION_CHECK: Final = 10.0
+_CHECK_AGAIN: Final = 30.0
 
 
-def plan_job(seen: Observed, defaults: ImageDefaults, token: str) -> Plan:
+def plan_job(seen: Observed, defaults: ImageDefaults, token: str, checked: Sequence[Json] | None = None) -> Plan:
     """The actions of one reconcile.
 
     Args:
         token: a fresh secret, used if the job has none yet.
+        checked: what the pods would find, None where nobody looks it up.
     """
     job, spec = seen.job, seen.spec
     if job["spec"].get("managedBy", MANAGER) != MANAGER:
@@ -52,8 +56,11 @@ def plan_job(seen: Observed, defaults: ImageDefaults, token: str) -> Plan:
     feasible = check_feasible(spec, seen.stores)
     decision = decide(seen, spec, feasible)
     status = job_status(seen, decision, feasible)
+    status["checks"] = list(checked) if checked else None
     actions = [*held, SetStatus(TRAINING_JOBS, job, status, SLOW), *transitions(job, status, decision)]
     look_again = decision.look_again
+    if any(check["result"] == "Failed" for check in checked or ()):
+        look_again = min(look_again or _CHECK_AGAIN, _CHECK_AGAIN)
     if decision.course == "Start":
         actions.append(Create(token_secret(job, token)))
         actions += repairs(seen, spec, status["attempt"])
