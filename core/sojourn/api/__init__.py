@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sojourn.api.checkpoint_transfer import (
         CheckpointTransfer,
         CheckpointTransferSpec,
+        FenceOverride,
         FenceRecipient,
         FenceRequest,
         Peer,
@@ -94,6 +95,7 @@ _HOMES = {
     "checkpoint_transfer": (
         "CheckpointTransfer",
         "CheckpointTransferSpec",
+        "FenceOverride",
         "FenceRecipient",
         "FenceRequest",
         "Peer",
@@ -248,6 +250,7 @@ __all__ = [
     "Export",
     "ExportSource",
     "Exposure",
+    "FenceOverride",
     "FenceRecipient",
     "FenceRequest",
     "FunctionData",

@@ -105,6 +105,21 @@ class FenceRecipient(Model):
     cluster: str | None = Field(default=None, max_length=253, description="Name of its cluster.")
 
 
+class FenceOverride(Model):
+    """An order to write the fence although the run was handed over already; the run's log keeps it."""
+
+    fence: str = Field(
+        examples=["blake3:" + 64 * "0"],
+        pattern=patterns.DIGEST.regex,
+        max_length=71,
+        description="Digest of the fence that is overridden, and no other.",
+    )
+    reason: str = Field(
+        examples=["the cluster west burnt down"], min_length=1, max_length=1024, description="Why, for the log."
+    )
+    person: str | None = Field(default=None, max_length=253, description="Who ordered it.")
+
+
 class FenceRequest(Model):
     """The hand-over: the end that sends writes the fence, the end that receives begins the new run behind it."""
 
@@ -122,6 +137,9 @@ class FenceRequest(Model):
         description="Digest of the newest checkpoint's manifest that was copied; absent if there is none.",
     )
     recipient: FenceRecipient | None = Field(default=None, description="Who goes on; to send only.")
+    takeover: FenceOverride | None = Field(
+        default=None, description="Override the fence of an earlier hand-over first; to send only."
+    )
     digest: str | None = Field(
         default=None,
         pattern=patterns.DIGEST.regex,

@@ -124,7 +124,10 @@ class Serve(ServerTemplate):
 
 
 class Takeover(Model):
-    """An order to go on although the source cannot be asked to stop; it is kept in this object."""
+    """An order to go on although the source cannot be asked to stop; it is kept in this object.
+
+    With `fence` it overrides an earlier hand-over, and the run's log keeps it too.
+    """
 
     reason: str = Field(
         examples=["the source cluster burnt down"],
@@ -133,6 +136,13 @@ class Takeover(Model):
         description="Why, for whoever reads this object later.",
     )
     person: str | None = Field(default=None, max_length=253, description="Who ordered it.")
+    fence: str | None = Field(
+        default=None,
+        pattern=patterns.DIGEST.regex,
+        max_length=71,
+        description="Digest of the fence that is overridden: the run was handed over to somebody who is lost. "
+        "`sojourn history -o json` shows it, and who refuses to start the run.",
+    )
 
 
 class MigrationSpec(Model):

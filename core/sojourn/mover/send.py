@@ -10,12 +10,12 @@ from sojourn.errors import Refused, SojournError
 from sojourn.mover.job import Job, outlive, reason_of
 from sojourn.mover.settings import moves, selection, throttle
 from sojourn.runlog.log import RunLog
-from sojourn.runlog.records import Recipient
+from sojourn.runlog.records import Fence, Recipient
 from sojourn.runlog.runs import find_run
 from sojourn.store.identity import store_id
 from sojourn.transfer.link import Listener
 from sojourn.transfer.offer import Offer
-from sojourn.transfer.outgoing import Outgoing
+from sojourn.transfer.outgoing import Order, Outgoing
 from sojourn.transfer.relay import RelaySender
 from sojourn.transfer.send import Callers, Sender
 
@@ -137,17 +137,17 @@ def _fence(job: Job, outgoing: Outgoing, wanted: Any) -> bool:
     recipient = Recipient(
         run_id=to["runId"], run=to.get("run", ""), store=to.get("store", ""), cluster=to.get("cluster", "")
     )
+    order = _order(wanted)
+
+    def hand_over() -> Fence:
+        if order:
+            outgoing.override(order, recipient, migration)
+        term, manifest = int(wanted.get("term", 0)), wanted.get("manifest", "")
+        return outgoing.fence(term=term, manifest=manifest, recipient=recipient, migration=migration)
+
     job.stages.start("Fence")
     try:
-        fence = outlive(
-            job,
-            lambda: outgoing.fence(
-                term=int(wanted.get("term", 0)),
-                manifest=wanted.get("manifest", ""),
-                recipient=recipient,
-                migration=migration,
-            ),
-        )
+        fence = outlive(job, hand_over)
     except Refused as error:
         job.stages.fail(reason_of(error), error.message, "Fence")
         job.tell(refused={"migrationId": migration, "reason": reason_of(error), "message": error.message})
@@ -178,3 +178,8 @@ def run_of(offer: Offer) -> dict[str, Any]:
         "term": state.term,
         **newest,
     }
+
+
+def _order(wanted: Any) -> Order | None:
+    order = wanted.get("takeover")
+    return Order(order["fence"], order["reason"], order.get("person", "")) if order else None

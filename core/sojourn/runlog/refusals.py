@@ -22,7 +22,7 @@ def refuse_fenced(state: RunState) -> None:
         f"run {label(state)} was handed over to {whereabouts(to)} by migration {state.fence.migration_id} "
         f"on {state.fence.time:%Y-%m-%d %H:%M:%S} UTC, at step {state.fence.step}",
         hint="Go on there. To bring it back, move it from there to here; if that side is lost for good, "
-        "order a takeover, which is recorded in the log.",
+        f"order a takeover of the fence {state.fence_digest}, which is recorded in the log.",
     )
 
 

@@ -52,6 +52,15 @@ class Selection:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A person's order to override the fence with digest `fence`."""
+
+    fence: str
+    reason: str
+    person: str = ""
+
+
 class Outgoing:
     """A run that is offered.
 
@@ -96,6 +105,22 @@ class Outgoing:
         """Hold what was offered for another day, if half of it is over."""
         if self._last:
             self._pin(self._last.carry)
+
+    def override(self, order: Order, recipient: Recipient, migration: str) -> None:
+        """Open the run again although it was handed over, on a person's order, so that `fence` can name another heir.
+
+        Asked again, also after that fence was written, it does nothing.
+
+        Raises:
+            Fenced: the fence in force is not the one that the order overrides.
+        """
+        state = self.log.refresh()
+        ours = state.fence and (state.fence.migration_id, state.fence.recipient) == (migration, recipient)
+        if state.fence is None or ours:
+            return
+        if state.fence_digest != order.fence:
+            self.log.refuse_if_fenced()
+        self.log.takeover(fence=order.fence, reason=order.reason, person=order.person)
 
     def fence(self, *, term: int, manifest: str, recipient: Recipient, migration: str) -> Fence:
         """End the run here. Asked again for the same migration and recipient it gives the fence that is there.

@@ -32,12 +32,19 @@ def ask_for_fence(
         "migrationId": seen.uid,
         "recipient": recipient,
         **{name: arrived[name] for name in ("term", "manifest") if name in arrived},
+        **_takeover(seen),
     }
     # Conditional: whoever withdrew or deleted it in the meantime is right.
     ask = patch_spec(CHECKPOINT_TRANSFERS, transfer, {"fence": fence}, transfer["metadata"]["resourceVersion"])
     message = "the source's log is asked to hand the run over"
     # Other patches of the sender would make the version that this one is based on an old one.
     return Step("Fence", "Fencing", message, source or (ask,), target, facts={"fencing": True}, look_again=LOOK_AGAIN)
+
+
+def _takeover(seen: Seen) -> Mapping[str, Any]:
+    """The order to override an earlier fence, if there is one."""
+    order = seen.spec.get("takeover", {})
+    return {"takeover": dict(order)} if "fence" in order else {}
 
 
 def await_fence(seen: Seen) -> Step:

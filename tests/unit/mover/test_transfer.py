@@ -15,6 +15,7 @@ from helpers.runs import Clock, assert_holds, commit_step, trained_run
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.errors import Fenced
 from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Recipient, Takeover
 from sojourn.runlog.runs import find_run, list_runs
 from sojourn.store.posix import PosixStore
 from sojourn.transfer.tls import make_identity
@@ -83,6 +84,32 @@ def test_a_move_with_a_round_more(tmp_path: Path) -> None:
     assert_holds(child, 40)
     with pytest.raises(Fenced):
         source.begin_attempt("here")
+
+
+def test_a_run_whose_heir_is_lost_goes_to_another_by_an_order(tmp_path: Path) -> None:
+    here, there = PosixStore(tmp_path / "a"), PosixStore(tmp_path / "b")
+    source = run_with(here)
+    newest = source.state.latest
+    assert newest is not None
+    lost = Recipient(run_id="6f1d6c1e-52d7-4f0e-9c38-8a9f3c5d7b11", cluster="west")
+    source.fence(expected_term=1, expected_commit=newest.manifest, recipient=lost, migration_id="m1")
+    order = {"fence": source.state.fence_digest, "reason": "west burnt down", "person": "ada"}
+    with pair(tmp_path, str(here.root), str(there.root), MOVE) as both:
+        both.receive.wait(lambda status: status.get("phase") == "Verified")
+        both.fence()
+        assert both.send.wait(lambda status: "refused" in status)["refused"]["reason"] == "Fenced"
+        both.fence(takeover=order)
+        fenced = both.send.wait(lambda status: "fenced" in status)["fenced"]
+        both.hand_over()
+        ended_well(both.receive, both.send)
+    state = source.refresh()
+    assert state.fence is not None
+    assert fenced["digest"] == state.fence_digest != order["fence"]
+    assert [(one.reason, one.person) for one in (entry.body for entry in source.entries()) if isinstance(one, Takeover)]
+    child = find_run(there, "digits", "team")
+    assert child.state.parent is not None
+    assert child.state.parent.fence == fenced["digest"]
+    assert_holds(child, 30)
 
 
 @pytest.mark.parametrize("listener", ["Source", "Target"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from helpers.runs import Clock, Countdown, DyingStore, Killed, assert_holds, commit_step, trained_run
@@ -9,11 +11,12 @@ from helpers.transfers import outgoing, place
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.errors import Fenced, MovedOn
 from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Fence, Takeover
 from sojourn.runlog.runs import list_runs
 from sojourn.store.base import Store
 from sojourn.store.memory import MemoryStore
 from sojourn.transfer.incoming import Incoming, kept_offer
-from sojourn.transfer.outgoing import Outgoing, Selection
+from sojourn.transfer.outgoing import Order, Outgoing, Selection
 
 MOVE = Selection(moves=True)
 
@@ -102,6 +105,41 @@ def test_a_run_that_was_taken_over_moves_again_as_another_child() -> None:
     second = hand_over(here, there, source.prefix, clock)
     assert second.prefix != first.prefix
     assert_holds(second, 50)
+
+
+def test_an_order_opens_the_run_of_a_lost_heir_for_another() -> None:
+    """And for one alone: of two who got the same order one has the run."""
+    clock, here = Clock(), MemoryStore("here")
+    source = trained_run(here, clock.env())
+    hand_over(here, MemoryStore("lost"), source.prefix, clock)
+    lost = source.refresh().fence_digest
+    order = Order(fence=lost, reason="the cluster burnt down", person="ada")
+    heirs = []
+    for name in ("rescue", "late"):
+        offered = outgoing(RunLog.open(here, source.prefix, env=clock.env()), MOVE, clock.env())
+        arriving = Incoming(offered.offer(), place(MemoryStore(name)), moves=True, env=clock.env())
+        arriving.bring(here, streams=1)
+        heirs.append((offered, arriving))
+
+    def hand_on(number: int, given: Order) -> Fence:
+        offered, arriving = heirs[number]
+        offered.override(given, arriving.recipient, "m2")
+        state = arriving.offer.origin.state
+        return offered.fence(term=state.term, manifest=arriving.newest, recipient=arriving.recipient, migration="m2")
+
+    with pytest.raises(Fenced):
+        hand_on(0, replace(order, fence="blake3:" + 64 * "0"))
+    fence = hand_on(0, order)
+    assert hand_on(0, order) == fence
+    with pytest.raises(Fenced):
+        hand_on(1, order)
+    source.refresh()
+    said = [entry.body for entry in source.entries() if isinstance(entry.body, Takeover)]
+    assert [(one.fence, one.reason, one.person) for one in said] == [(lost, "the cluster burnt down", "ada")]
+    child = heirs[0][1].begin(fence=source.state.fence_digest, manifest=fence.manifest)
+    assert_holds(child, 30)
+    assert verify_run(source).ok
+    assert child.begin_attempt("there") > source.state.term
 
 
 def test_there_and_back_again() -> None:

@@ -128,6 +128,27 @@ def test_a_run_whose_cluster_is_dead_is_taken_over_by_an_order(twin: Twin) -> No
     assert is_true(twin.migration(twin.west), "Complete")
 
 
+def test_a_run_whose_heir_is_lost_is_taken_over_by_an_order_that_names_the_fence(twin: Twin) -> None:
+    twin.store(twin.east, "team", "new")
+    twin.logs.runs[0].fenced_by = "lost"
+    fence = f"blake3:{5:064x}"
+    twin.job(twin.east, "rescued", suspend=True, checkpoint={"store": {"name": "new"}})
+    source = {"run": {"storeRef": {"name": "runs"}, "name": f"digits-{twin.logs.runs[0].run_id}"}}
+    target = {"name": "rescued", "storeRef": {"name": "new"}}
+    order = {"reason": "the cluster burnt down", "person": "ada"}
+    twin.migrate(twin.east, "vague", source=source, target=target, takeover=order)
+    twin.advance(15)
+    assert reason_of(twin.migration(twin.east, "vague"), "Failed") == "OwnedElsewhere"
+    twin.migrate(twin.east, source=source, target=target, takeover={**order, "fence": fence})
+    twin.advance(15)
+    asked = twin.east.one(CHECKPOINT_TRANSFERS, "team", "go-send")["spec"]["fence"]
+    assert asked["takeover"] == {**order, "fence": fence}
+    assert twin.logs.told == ["fence of digits: Fenced", "fence of digits: holds"]
+    assert twin.train(twin.east, 1, "rescued")
+    twin.settle()
+    assert is_true(twin.migration(twin.east), "Complete")
+
+
 @pytest.mark.parametrize("mode", ["Copy", "Cold"])
 def test_a_target_of_that_name_that_trains_is_in_the_way(twin: Twin, mode: str) -> None:
     twin.job(twin.west)
