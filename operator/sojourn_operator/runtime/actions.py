@@ -144,14 +144,15 @@ class _Performer:
         version = self._version(place, action.resource_version)
         metadata = {**patch.get("metadata", {}), "resourceVersion": version}
         written = method(*place, {**patch, "metadata": metadata})
-        self._succeed(place, version, written["metadata"]["resourceVersion"])
+        self._succeed(place, version, written)
 
     def _set_status(self, action: SetStatus) -> float | None:
         metadata = action.about["metadata"]
         place = (action.resource, metadata.get("namespace", ""), metadata["name"])
         version = self._version(place, metadata["resourceVersion"])
         written, wait = self._cluster.statuses.write(action.resource, action.about, action.status, action.slow, version)
-        self._succeed(place, version, written)
+        if written is not None:
+            self._succeed(place, version, written)
         return wait
 
     def _version(self, place: tuple[Resource, str, str], version: str) -> str:
@@ -159,6 +160,8 @@ class _Performer:
             version = self._successors[*place, version]
         return version
 
-    def _succeed(self, place: tuple[Resource, str, str], version: str, successor: str) -> None:
+    def _succeed(self, place: tuple[Resource, str, str], version: str, written: Object) -> None:
+        successor = written["metadata"]["resourceVersion"]
         if successor != version:
             self._successors[*place, version] = successor
+            self._cluster.caches.succeed(place[0], version, written)

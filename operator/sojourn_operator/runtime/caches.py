@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sojourn_operator.runtime.clock import Clock
 from sojourn_operator.runtime.cluster import Lister
 from sojourn_operator.runtime.controller import Watch
-from sojourn_operator.runtime.indexer import Indexer
+from sojourn_operator.runtime.indexer import Indexer, slim
 from sojourn_operator.runtime.informer import Informer, Listener, Scope
-from sojourn_operator.runtime.objects import Resource
+from sojourn_operator.runtime.objects import Object, Resource
 from sojourn_operator.runtime.port import ClusterPort
 
 
@@ -60,6 +60,14 @@ class ClusterCaches:
             KeyError: no controller watches it, or nothing has been started yet.
         """
         return self._caches[resource]
+
+    def succeed(self, resource: Resource, version: str, obj: Object) -> None:
+        """Know at once what a write has made of the object at `version`, before the watch tells.
+
+        Else an event about something else, on its way meanwhile, leads to the same write again, and to a conflict.
+        """
+        if (cache := self._caches.get(resource)) is not None:
+            cache.succeed(version, slim(obj))
 
     def sizes(self) -> dict[str, int]:
         """How many objects are held, by plural of their kind."""

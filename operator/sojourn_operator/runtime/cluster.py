@@ -39,6 +39,10 @@ class Caches(Protocol):
         """
         ...
 
+    def succeed(self, resource: Resource, version: str, obj: Object) -> None:
+        """Know at once what a write has made of the object at `version`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:

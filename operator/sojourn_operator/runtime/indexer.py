@@ -49,18 +49,18 @@ class Indexer:
 
     def put(self, obj: Object) -> Object | None:
         """Hold an object; returns the one that it replaces."""
-        key = key_of(obj)
         with self._lock:
-            old = self._objects.get(key)
-            if old is not None:
-                self._unindex(key, old)
-            self._objects[key] = obj
-            self._namespaces[key.namespace].add(key)
-            for reference in obj["metadata"].get("ownerReferences", ()):
-                self._owners[reference["uid"]].add(key)
-            for label in _indexed_labels(obj):
-                self._labels[label].add(key)
-        return old
+            return self._replace(key_of(obj), obj)
+
+    def succeed(self, version: str, obj: Object) -> None:
+        """Hold what the object at `version` has become by a write of ours, unless the watch has gone past it.
+
+        Nothing can have happened to the object in between, so the watch tells the same next.
+        """
+        with self._lock:
+            old = self._objects.get(key_of(obj))
+            if old is not None and old["metadata"]["resourceVersion"] == version:
+                self._replace(key_of(obj), obj)
 
     def remove(self, key: Key) -> Object | None:
         """Drop an object; returns it."""
@@ -74,6 +74,18 @@ class Indexer:
         """The keys of all objects held, or of those of one namespace."""
         with self._lock:
             return set(self._namespaces.get(namespace, ()) if namespace else self._objects)
+
+    def _replace(self, key: Key, obj: Object) -> Object | None:
+        old = self._objects.get(key)
+        if old is not None:
+            self._unindex(key, old)
+        self._objects[key] = obj
+        self._namespaces[key.namespace].add(key)
+        for reference in obj["metadata"].get("ownerReferences", ()):
+            self._owners[reference["uid"]].add(key)
+        for label in _indexed_labels(obj):
+            self._labels[label].add(key)
+        return old
 
     def _unindex(self, key: Key, obj: Object) -> None:
         _discard(self._namespaces, key.namespace, key)

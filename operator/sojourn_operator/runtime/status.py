@@ -31,20 +31,20 @@ class StatusWriter:
 
     def write(
         self, resource: Resource, about: Object, status: Mapping[str, Any], slow: Collection[str], version: str
-    ) -> tuple[str, float | None]:
+    ) -> tuple[Object | None, float | None]:
         """Make `about`'s status this one, if it is still at `version`.
 
         Returns:
-            The object's version now, and after how many seconds held-back progress may be written.
+            The object as written, None if it was not, and after how many seconds held-back progress may be written.
 
         Raises:
             Conflict: the object has changed since; read it again.
         """
         patch = merge_patch_between(about.get("status", {}), status)
         if not patch:
-            return version, None
+            return None, None
         if slow and set(patch) <= set(slow) and (wait := self._wait(uid_of(about))) > 0:
-            return version, wait
+            return None, wait
         metadata = about["metadata"]
         written = self._port.patch_status(
             resource,
@@ -53,7 +53,7 @@ class StatusWriter:
             {"metadata": {"resourceVersion": version}, "status": patch},
         )
         self._note(uid_of(about))
-        return written["metadata"]["resourceVersion"], None
+        return written, None
 
     def _wait(self, uid: str) -> float:
         with self._lock:

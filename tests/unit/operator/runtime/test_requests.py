@@ -10,10 +10,14 @@ import pytest
 from helpers.faults import FaultyPort
 from helpers.operator import FakeClock, Harness, memory_cluster
 from helpers.port_contract import config_map
+from sojourn_operator.context import Context
 from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS
 from sojourn_operator.runtime.actions import Patch, Plan, SetStatus, perform
 from sojourn_operator.runtime.answers import error_of
+from sojourn_operator.runtime.controller import Watch
+from sojourn_operator.runtime.indexer import Indexer
 from sojourn_operator.runtime.limiter import RateLimiter
+from sojourn_operator.runtime.objects import Key
 from sojourn_operator.runtime.port import (
     AlreadyExists,
     ClusterError,
@@ -27,6 +31,7 @@ from sojourn_operator.runtime.port import (
     Unavailable,
 )
 from sojourn_operator.runtime.selectors import parse_selector
+from sojourn_operator.runtime.watching import itself
 
 
 def test_a_burst_goes_at_once_and_the_rest_at_the_rate() -> None:
@@ -122,3 +127,59 @@ def test_conditional_writes_of_one_plan_follow_each_other() -> None:
     assert (port.get(CONFIG_MAPS, "default", "one") or {})["data"] == {"a": "2"}
     with pytest.raises(Conflict):
         perform(Plan(patches[:1]), cluster)
+
+
+class Stores:
+    """A controller that does nothing about stores, but to have them in the cache."""
+
+    name = "stores"
+    watches = (Watch(CHECKPOINT_STORES, itself),)
+
+    def __init__(self, context: Context) -> None:
+        del context
+
+    def reconcile(self, key: Key) -> None:
+        del key
+
+
+def test_what_was_written_is_known_before_the_watch_tells() -> None:
+    """Otherwise an event about something else, on its way meanwhile, would lead to the same write and a conflict."""
+    contexts: list[Context] = []
+
+    def make(context: Context) -> Stores:
+        contexts.append(context)
+        return Stores(context)
+
+    harness = Harness([make])
+    harness.create(store())
+    harness.settle()
+    cluster = contexts[-1].cluster
+    cache = cluster.cached(CHECKPOINT_STORES)
+
+    def write(**status: Any) -> None:
+        about = cache.get("default", "runs")
+        assert about is not None
+        perform(Plan([SetStatus(CHECKPOINT_STORES, about, status)]), cluster)
+
+    write(freeBytes=1)
+    write(freeBytes=2)
+    assert (cache.get("default", "runs") or {})["status"] == {"freeBytes": 2}
+    # Somebody else's change is on its way: what is written on top of the old one is refused, and changes nothing here.
+    harness.patch_status(CHECKPOINT_STORES, "default", "runs", freeBytes=3)
+    with pytest.raises(Conflict):
+        write(freeBytes=4)
+    assert (cache.get("default", "runs") or {})["status"] == {"freeBytes": 2}
+    harness.settle()
+    assert (cache.get("default", "runs") or {})["status"] == {"freeBytes": 3}
+
+
+def test_a_write_whose_answer_comes_after_the_watch_does_not_bring_the_past_back() -> None:
+    cache = Indexer()
+    obj = config_map("default", "one", resourceVersion="1", uid="u")
+    later = config_map("default", "one", resourceVersion="3", uid="u")
+    cache.put(later)
+    cache.succeed("1", config_map("default", "one", resourceVersion="2", uid="u"))
+    assert cache.get("default", "one") == later
+    cache.remove(Key("default", "one"))
+    cache.succeed("3", obj)
+    assert cache.get("default", "one") is None
