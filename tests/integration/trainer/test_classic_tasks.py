@@ -1,0 +1,133 @@
+"""The ready tasks of classic models predict held-out rows of real data as well as scikit-learn does.
+
+UPDATE_GOLDEN=1 writes the figures into docs/guides/ready-tasks.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from harness import LocalRun, new_store
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, mean_squared_error
+from sklearn.svm import SVC, SVR
+
+from sojourn.api import TrainingJob, load_manifests
+from sojourn_trainer.data.load import load_data
+from sojourn_trainer.workers.assignment import Outcome
+
+pytestmark = pytest.mark.tensorflow
+
+ROOT = Path(__file__).parents[3]
+GUIDE = ROOT / "docs/guides/ready-tasks.md"
+EXAMPLES = sorted(
+    path.stem
+    for task in ("linear", "logistic", "svc", "svr")
+    for path in (ROOT / "manifests/examples").glob(f"{task}-*.yaml")
+)
+POINTS_WORSE = 0.02
+ERROR_WORSE = 0.05
+DRIFT = 0.02  # between processors and versions, of accuracy and of relative error
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What both make of the same held-out rows."""
+
+    name: str
+    data: str
+    metric: str
+    ours: float
+    theirs: float
+
+    @property
+    def good(self) -> bool:
+        return self.difference >= -POINTS_WORSE if self.metric == "accuracy" else self.difference <= ERROR_WORSE
+
+    @property
+    def difference(self) -> float:
+        """Of accuracy, or of the error relative to theirs."""
+        return self.ours - self.theirs if self.metric == "accuracy" else self.ours / self.theirs - 1
+
+    @property
+    def row(self) -> str:
+        """A line of the guide's table."""
+        percent = round(100 * self.difference, 1) + 0.0  # no negative zero
+        if self.metric == "accuracy":
+            figures = f"{self.ours:.4f} | {self.theirs:.4f} | {percent:+.1f} points"
+        else:
+            figures = f"{self.ours:.0f} | {self.theirs:.0f} | {percent:+.1f} %"
+        return f"| [{self.name}](../../manifests/examples/{self.name}.yaml) | {self.data} | {self.metric} | {figures} |"
+
+
+def test_there_is_an_example_of_each() -> None:
+    assert len(EXAMPLES) == 9
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_predicts_as_well_as_scikit_learn(name: str, tmp_path: Path) -> None:
+    figures = measure(name, tmp_path)
+    assert figures.good, f"ours, scikit-learn's, difference: {figures.row}"
+    compare_with_guide(figures)
+
+
+def measure(name: str, folder: Path) -> Figures:
+    (loaded,) = load_manifests(ROOT / f"manifests/examples/{name}.yaml")
+    job = loaded.obj
+    assert isinstance(job, TrainingJob)
+    attempt = LocalRun(new_store(folder), job).attempt()
+    assert attempt.result.outcome is Outcome.COMPLETED, attempt.result.failure
+    assert job.spec.data is not None
+    assert job.spec.data.source.builtin is not None
+    data = load_data(job.spec.data, job.spec.training.seed)
+    (x, y), (x_test, y_test) = (flat(part) for part in (data.train, data.test))
+    predicted = estimator(job.spec.task.entrypoint, job.spec.task.args, len(x)).fit(x, y).predict(x_test)
+    metric = "mse" if y.dtype.kind == "f" else "accuracy"
+    score = mean_squared_error if metric == "mse" else accuracy_score
+    return Figures(
+        name,
+        job.spec.data.source.builtin.name.replace("_", " "),
+        metric,
+        attempt.result.metrics[f"test_{metric}"],
+        float(score(y_test, predicted)),
+    )
+
+
+def flat(source: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs [rows, features] and targets [rows]."""
+    x, y = source.arrays
+    return x.reshape(len(x), -1), y
+
+
+def estimator(entrypoint: str, args: Mapping[str, Any], rows: int) -> Any:
+    """scikit-learn's estimator with the same objective."""
+    task = entrypoint.removeprefix("sojourn_trainer.tasks.").removesuffix(":build")
+    l2 = args.get("l2", 0)
+    if task == "linear":
+        return Ridge(l2 * rows) if l2 else LinearRegression()
+    penalty = 1 / (2 * l2 * rows)
+    if task == "logistic":
+        return LogisticRegression(C=penalty, max_iter=1000)
+    ((kernel, settings),) = args["kernel"].items()
+    known = {key: value for key, value in settings.items() if key in ("gamma", "degree", "coef0")}
+    same: dict[str, Any] = {"C": penalty, "kernel": {"polynomial": "poly"}.get(kernel, kernel), **known}
+    return SVC(**same) if task == "svc" else SVR(epsilon=args["epsilon"], **same)
+
+
+def compare_with_guide(figures: Figures) -> None:
+    text = GUIDE.read_text()
+    shown = re.compile(rf"^\| \[{figures.name}\].*$", re.MULTILINE)
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        GUIDE.write_text(shown.sub(figures.row, text))
+        return
+    found = shown.search(text)
+    assert found, f"{GUIDE} does not show {figures.row}; UPDATE_GOLDEN=1 accepts the change"
+    number = float(found[0].rsplit("|", 2)[1].split()[0]) / 100
+    assert abs(number - figures.difference) <= DRIFT, f"measured {figures.row}, {GUIDE} shows {found[0]}"
