@@ -79,6 +79,7 @@ class PodsSide:
         self._heads: dict[str, Object] = {}
         self._running: dict[str, float] = {}
         self._watching = threading.Semaphore(0)
+        self.reporting = False
         self.errors: list[str] = []
 
     def start(self) -> None:
@@ -102,14 +103,14 @@ class PodsSide:
         """The head has committed a checkpoint."""
         self.latencies.begin("commit", job)
         commit = _commit(step)
-        self._attempt(job, step=step, lastCommit=commit, commits=[commit], failures=0, heartbeatTime=_now())
+        self._attempt(job, step=step, lastCommit=commit, commits=[commit], failures=0)
 
     def complete(self, job: str) -> None:
         """The head reports that training is complete, and its pod ends."""
         self._running.pop(job, None)
         self.latencies.begin("success", job)
         outcome = {"exitCode": 0, "reason": "Complete", "message": "training is complete"}
-        self._attempt(job, phase="Succeeded", step=1000, outcome=outcome, heartbeatTime=_now())
+        self._attempt(job, phase="Succeeded", step=1000, outcome=outcome)
         self._end(self._heads.pop(job), CONTAINER, "")
 
     def end_of_life(self, job: str) -> None:
@@ -135,12 +136,12 @@ class PodsSide:
             return
         self._heads[job] = pod
         head = {"pod": name, "uid": pod["metadata"]["uid"]}
-        self._attempt(job, phase="Starting", head=head, startTime=_now(), heartbeatTime=_now())
+        self._attempt(job, phase="Starting", head=head, startTime=_now())
         run_id = str(uuid.uuid4())
         run = {"runId": run_id, "name": job, "prefix": f"{NAMESPACE}/{job}-{run_id}", "term": 1}
         self.latencies.begin("running", job)
         workers = {"wanted": 2, "ready": 2}
-        self._attempt(job, phase="Running", run=run, totalSteps=1000, step=0, workers=workers, heartbeatTime=_now())
+        self._attempt(job, phase="Running", run=run, totalSteps=1000, step=0, workers=workers)
         self._running[job] = time.monotonic()
 
     def _end(self, pod: Object, container: str, words: str) -> None:
@@ -173,8 +174,10 @@ class PodsSide:
             self._do(self._then[what], job)
 
     def _report(self) -> None:
-        """Every head reports its progress as often as the trainer's does."""
+        """Every head reports its progress as often as the trainer's does, while that is asked for."""
         while not self._stop.wait(0.2):
+            if not self.reporting:
+                continue
             now = time.monotonic()
             for job, last in list(self._running.items()):
                 if now - last >= REPORT_SECONDS and job in self._running:
@@ -183,7 +186,7 @@ class PodsSide:
 
     def _progress(self, job: str, step: int) -> None:
         if job in self._running:
-            self._attempt(job, step=step, samplesPerSecond=100.0, etaSeconds=100.0, heartbeatTime=_now())
+            self._attempt(job, step=step, samplesPerSecond=100.0, etaSeconds=100.0)
 
     def _attempt(self, job: str, **status: Any) -> None:
         self._server.patch_status(TRAINING_ATTEMPTS, NAMESPACE, f"{job}-1", {"status": status})

@@ -1,7 +1,8 @@
 """The operator with 1,000 TrainingJobs through their whole life, against a real kube-apiserver, without nodes.
 
-`make bench-operator`. Three runs: 100 jobs and 1,000 jobs at a steady pace, all of them alive at once before the first
-ends, for latency, requests and memory; then as many as it can carry through their lives at once, for throughput.
+`make bench-operator`. Three runs, each with a control plane of its own. Some jobs go through their lives as fast as
+they can, for throughput. Then 100 and 1,000 train at once, and the last 100 of them go through each stage of their
+lives at a steady pace, for latency, requests and memory.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import statistics
 import sys
 import tempfile
@@ -29,6 +31,8 @@ from sojourn_operator.runtime.api import ApiServer
 from sojourn_operator.runtime.conditions import is_true
 
 PATIENCE = 300.0
+# Jobs of the crowd that start together.
+AT_ONCE = 16
 STAGES = {
     "created": "job is created: its status names an attempt",
     "pods": "job is created: the Job of its pods is there",
@@ -46,6 +50,8 @@ class Run:
     """What one run has shown.
 
     Args:
+        jobs: that are there at once.
+        measured: of them, those whose changes count.
         latencies: seconds by stage.
         requests: of the operator, by stage.
         megabytes: the operator's highest resident size.
@@ -54,6 +60,7 @@ class Run:
     """
 
     jobs: int
+    measured: int
     latencies: dict[str, list[float]] = field(default_factory=dict)
     requests: dict[str, Requests] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -96,26 +103,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--few", type=int, default=100, help="jobs of the smaller run, 0 for none")
-    parser.add_argument("--pace", type=float, default=5.0, help="changes a second, from outside, in each stage")
+    parser.add_argument("--measured", type=int, default=100, help="jobs whose changes are measured")
+    parser.add_argument("--pace", type=float, default=2.0, help="changes a second, from outside, in each stage")
     parser.add_argument("--qps", type=float, default=300.0)
-    parser.add_argument("--burst-jobs", type=int, default=300, help="jobs of the run for throughput, 0 for none")
+    parser.add_argument("--hurry", type=int, default=100, help="jobs of the run for throughput, 0 for none")
     found = parser.parse_args()
-    runs = {}
-    for name, jobs, hurry in (("few", found.few, False), ("all", found.jobs, False), ("hurry", found.burst_jobs, True)):
+    # A benchmark that is told to stop takes its control plane along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    runs: dict[str, Run] = {}
+    for name, jobs in (("hurry", found.hurry), ("few", found.few), ("all", found.jobs)):
         if jobs:
-            runs[name] = once(jobs, found.pace, found.qps, hurry=hurry)
-            print(f"{name}: {jobs} jobs, peak {runs[name].megabytes:.0f} MB, {runs[name].seconds}", file=sys.stderr)
-    write("operator", page(runs, found), {name: vars(run) | {"requests": flat(run)} for name, run in runs.items()})
+            runs[name] = once(
+                jobs, jobs if name == "hurry" else min(jobs, found.measured), found, hurry=name == "hurry"
+            )
+            # What was measured is kept, should a later run fail.
+            write(
+                "operator", page(runs, found), {key: vars(run) | {"requests": flat(run)} for key, run in runs.items()}
+            )
 
 
-def once(jobs: int, pace: float, qps: float, *, hurry: bool) -> Run:
+def once(jobs: int, measured: int, found: argparse.Namespace, *, hurry: bool) -> Run:
     """A control plane and an operator of their own, and so many jobs through their lives."""
     with (
         tempfile.TemporaryDirectory() as folder,
         control_plane(Path(folder)) as plane,
-        operator(plane, qps) as watched,
+        operator(plane, found.qps) as watched,
     ):
-        return live(plane.server, watched, jobs, None if hurry else pace)
+        return live(plane.server, watched, Run(jobs, measured), None if hurry else found.pace)
 
 
 @contextmanager
@@ -139,12 +153,14 @@ def operator(plane: Plane, qps: float) -> Iterator[Watched]:
             raise
 
 
-def live(server: ApiServer, watched: Watched, jobs: int, pace: float | None) -> Run:
+def live(server: ApiServer, watched: Watched, run: Run, pace: float | None) -> Run:
     """Jobs from creation to the end; at a pace, or (None) each as fast as the operator lets it."""
-    run, latencies = Run(jobs, load=[os.getloadavg()[0]]), Latencies()
+    latencies = Latencies()
+    run.load.append(os.getloadavg()[0])
     pods = PodsSide(server, latencies, hurry=pace is None)
     prepare(server, pods)
-    names = [f"job-{number:04}" for number in range(jobs)]
+    names = [f"job-{number:04}" for number in range(run.jobs)]
+    crowd, measured = names[: -run.measured], names[-run.measured :]
 
     def create(name: str) -> None:
         latencies.begin("created", name)
@@ -153,8 +169,8 @@ def live(server: ApiServer, watched: Watched, jobs: int, pace: float | None) -> 
 
     def stage(name: str, until: str, change: Callable[[str], None]) -> None:
         requests, cpu, begun = watched.requests(), watched.cpu(), time.monotonic()
-        paced(names, pace, change)
-        latencies.wait(until, jobs, PATIENCE)
+        paced(measured, pace, change)
+        latencies.wait(until, run.measured, PATIENCE)
         run.seconds[name] = time.monotonic() - begun
         settle(watched)
         run.requests[name] = watched.requests() - requests
@@ -164,8 +180,16 @@ def live(server: ApiServer, watched: Watched, jobs: int, pace: float | None) -> 
         if pace is None:
             stage("life", "ttl", create)
         else:
+            begun = time.monotonic()
+            for number, name in enumerate(crowd):
+                latencies.wait("running", number - AT_ONCE, PATIENCE)
+                create(name)
+            latencies.wait("running", len(crowd), PATIENCE)
+            run.seconds["crowd"] = time.monotonic() - begun
+            settle(watched)
+            latencies.seconds.clear()
             stage("start", "running", create)
-            train(run, watched)
+            train(run, watched, pods)
             stage("commit", "commit", pods.commit)
             stage("success", "success", pods.complete)
             stage("ttl", "ttl", pods.end_of_life)
@@ -187,10 +211,13 @@ def prepare(server: ApiServer, pods: PodsSide) -> None:
     until(lambda: is_true(server.get(CHECKPOINT_STORES, NAMESPACE, "runs") or {}, "Ready"), "the store is ready", 60)
 
 
-def train(run: Run, watched: Watched) -> None:
+def train(run: Run, watched: Watched, pods: PodsSide) -> None:
     """All jobs train and report progress, and nothing else happens."""
+    pods.reporting = True
+    time.sleep(REPORT_SECONDS)
     requests, cpu = watched.requests(), watched.cpu()
     time.sleep(2 * REPORT_SECONDS)
+    pods.reporting = False
     run.seconds["train"] = 2 * REPORT_SECONDS
     run.requests["train"] = watched.requests() - requests
     run.cpu["train"] = watched.cpu() - cpu
@@ -260,23 +287,25 @@ def page(runs: dict[str, Run], found: argparse.Namespace) -> str:
             [text, *(f"{1000 * value:.0f}" for value in quantiles(run.latencies[stage]))]
             for stage, text in STAGES.items()
         ]
-        parts.append(f"{run.jobs} jobs; load {run.load[0]:.1f} to {run.load[1]:.1f}; milliseconds")
+        parts.append(
+            f"{run.jobs} jobs, {run.measured} measured; load {run.load[0]:.1f} to {run.load[1]:.1f}; milliseconds"
+        )
         parts.append(table(("from: to", "p50", "p99", "most"), rows))
     stages = [stage for stage in next(iter(slow.values())).requests if stage != "train"] if slow else []
     for stage in stages:
         kinds = sorted({key for run in slow.values() for key in run.requests[stage]})
         rows = [
-            [*key, *(f"{run.requests[stage][key] / run.jobs:.2f}" for run in slow.values())]
+            [*key, *(f"{run.requests[stage][key] / run.measured:.2f}" for run in slow.values())]
             for key in kinds
-            if any(run.requests[stage][key] / run.jobs >= 0.005 for run in slow.values())
+            if any(run.requests[stage][key] / run.measured >= 0.005 for run in slow.values())
         ]
-        rows.append(["all", "", *(f"{run.requests[stage].total() / run.jobs:.2f}" for run in slow.values())])
+        rows.append(["all", "", *(f"{run.requests[stage].total() / run.measured:.2f}" for run in slow.values())])
         parts += [
             f"Requests for each job: {stage}",
             table(("verb", "kind", *(str(r.jobs) for r in slow.values())), rows),
         ]
     rows = [
-        [name, str(run.jobs), f"{run.megabytes:.0f}", *(f"{1000 * run.cpu[s] / run.jobs:.1f}" for s in stages)]
+        [name, str(run.jobs), f"{run.megabytes:.0f}", *(f"{1000 * run.cpu[s] / run.measured:.1f}" for s in stages)]
         for name, run in slow.items()
     ]
     parts.append(table(("run", "jobs", "peak MB", *(f"{stage}: ms of processor per job" for stage in stages)), rows))
@@ -288,7 +317,7 @@ def page(runs: dict[str, Run], found: argparse.Namespace) -> str:
         run = runs["hurry"]
         parts.append(
             f"{run.jobs} jobs at once through their lives: {run.jobs / run.seconds['life']:.1f} jobs a second, "
-            f"{run.requests['life'].total() / run.jobs:.1f} requests each, peak {run.megabytes:.0f} MB."
+            f"{run.requests['life'].total() / run.measured:.1f} requests each, peak {run.megabytes:.0f} MB."
         )
     return "\n\n".join(parts)
 
