@@ -23,7 +23,7 @@ from sojourn_operator.runtime.objects import Object
 from sojourn_operator.runtime.port import AlreadyExists, Missing
 
 CONFIG_MAP_BYTES: Final = 900 * 1024
-"""A ConfigMap holds 1 MiB in all, base64 included."""
+"""A ConfigMap holds 1 MiB in all, counted before base64."""
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 
@@ -105,7 +105,7 @@ def config_map(job: str, namespace: str, archive: Archive) -> dict[str, Any] | N
     files = files_of(archive)
     flat = all(_KEY.fullmatch(name) for name in files) and ARCHIVE_FILE not in files
     size = sum(len(data) for data in files.values()) if flat else len(archive.data)
-    if size > CONFIG_MAP_BYTES * (1.0 if flat else 0.75):
+    if size > CONFIG_MAP_BYTES:
         return None
     made: dict[str, Any] = {
         "apiVersion": "v1",
@@ -133,13 +133,13 @@ def _with_code(client: Namespace, submission: Submission, job: TrainingJob, arch
     if made is not None:
         code = {"configMap": {"name": made["metadata"]["name"]}}
         return Submission(_coded(submission.job, code), submission.others, made)
-    store = _object_store(client, submission, job)
+    store = _object_store(client, submission, job, archive)
     code = {"archive": {"digest": archive.digest}}
     upload = Upload(store["uri"], _options(store), archive)
     return Submission(_coded(submission.job, code), submission.others, None, upload)
 
 
-def _object_store(client: Namespace, submission: Submission, job: TrainingJob) -> Mapping[str, Any]:
+def _object_store(client: Namespace, submission: Submission, job: TrainingJob, archive: Archive) -> Mapping[str, Any]:
     """The spec of the job's store, where this machine can write to it."""
     reference = job.spec.checkpoint.store
     assert reference is not None
@@ -153,12 +153,21 @@ def _object_store(client: Namespace, submission: Submission, job: TrainingJob) -
         found = named[0] if named else client.need(CHECKPOINT_STORES, str(reference.name))["spec"]
     if not str(found.get("uri", "")).startswith(("s3://", "gs://", "az://")):
         raise InvalidInput(
-            f"the code of {job.name} is larger than the {CONFIG_MAP_BYTES // 1024} KiB that travel in a ConfigMap, and "
-            "its store is a volume, which cannot be written to from here",
-            hint="Leave out what is no code (.sojournignore), put the code into the image (spec.task.code.image: {}), "
-            "or use a store with an s3://, gs:// or az:// address.",
+            f"the code of {job.name} is {_kib(len(archive.data))}, more than the {_kib(CONFIG_MAP_BYTES)} that travel "
+            "in a ConfigMap, and its store is a volume, which cannot be written to from here",
+            hint=f"Largest are {_largest(archive)}. Leave out what is no code (.sojournignore), put the code into the "
+            "image (spec.task.code.image: {}), or use a store with an s3://, gs:// or az:// address.",
         )
     return found
+
+
+def _largest(archive: Archive) -> str:
+    sizes = sorted(((len(data), name) for name, data in files_of(archive).items()), reverse=True)
+    return ", ".join(f"{name} ({_kib(size)})" for size, name in sizes[:3])
+
+
+def _kib(size: int) -> str:
+    return f"{-(-size // 1024):,} KiB"
 
 
 def _options(store: Mapping[str, Any]) -> dict[str, str]:

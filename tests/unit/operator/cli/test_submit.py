@@ -69,6 +69,16 @@ def test_code_in_folders_travels_as_an_archive(sojourn: Sojourn, world: World, j
     assert (unpack(data, archive.digest, tmp_path / "out") / "package" / "data.bin").read_bytes() == b"\xff\xfe"
 
 
+@pytest.mark.parametrize("folder", [".", "package"])
+def test_code_may_have_900_kib_in_folders_or_not(sojourn: Sojourn, world: World, job: Path, folder: str) -> None:
+    (job.parent / "code" / folder).mkdir(exist_ok=True)
+    (job.parent / "code" / folder / "table.bin").write_bytes(os.urandom(880 * 1024))
+    assert sojourn("submit", job)[0] == 0
+    (made,) = world.cluster.list(CONFIG_MAPS, "team").items
+    # What the API server counts is the data before base64, and at most 1 MiB of it.
+    assert sum(len(base64.b64decode(value)) for value in made["binaryData"].values()) < 1 << 20
+
+
 def test_large_code_goes_into_the_object_store(
     sojourn: Sojourn, world: World, job: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +108,8 @@ def test_large_code_for_a_volume_is_refused_with_what_to_do(sojourn: Sojourn, wo
     code, _, err = sojourn("submit", job)
     assert code == 2
     assert "its store is a volume" in err
+    assert "more than the 900 KiB" in err
+    assert "Largest are table.bin (977 KiB), tasks.py (1 KiB)." in err
     assert ".sojournignore" in err
     assert world.cluster.get(TRAINING_JOBS, "team", "digits") is None
 
