@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,14 @@ def migrated(places: tuple[Place, Place], name: str, megabytes: int) -> dict[str
     assert status["phase"] == "Complete", json.dumps(status)
     last = steps(here)[-1]
     assert status["resumedStep"] == status["committedStep"]
-    launch = there.job(name).status().get("launch", [])
+    attempt = there.cluster.get("trainingattempt", f"{name}-1", there.namespace)
+    launch = attempt["status"].get("launch", [])
     for place in (there, here):
         place.cluster.kubectl("delete", "migration", name, f"--namespace={place.namespace}", "--ignore-not-found")
         place.job(name).kubectl("delete", "trainingjob", name, "--timeout=120s", "--ignore-not-found")
-    parts = {f"launch {entry['phase']}": float(entry["seconds"]) for entry in launch}
+    pods = seconds_of(attempt["metadata"]["creationTimestamp"])
+    parts = {"stop to target's pods": pods - last, "target's pods to first step": first - pods}
+    parts |= {f"launch {entry['phase']}": float(entry["seconds"]) for entry in launch}
     stages = {f"stage {stage}": float(seconds) for stage, seconds in status["seconds"].items()}
     return {"downtime": first - last, "before": last - begun, "bytes": float(status["bytes"]), **stages, **parts}
 
@@ -249,6 +253,11 @@ def until(wanted: Callable[[], bool], what: str, place: Place) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {PATIENCE:g} s\n{place.story()}")
         time.sleep(0.2)
+
+
+def seconds_of(time_text: str) -> float:
+    """A time of Kubernetes, whole seconds, since the epoch."""
+    return datetime.fromisoformat(time_text).timestamp()
 
 
 def size(folder: Path) -> int:
