@@ -56,6 +56,11 @@ class Place:
             time.sleep(0.5)
         return status
 
+    def apply_job(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Make a TrainingJob."""
+        metadata = {"name": name, "namespace": self.namespace}
+        self.cluster.apply({"apiVersion": API, "kind": "TrainingJob", "metadata": metadata, "spec": dict(spec)})
+
     def migrate(self, name: str, **spec: Any) -> None:
         """Make a Migration."""
         metadata = {"name": name, "namespace": self.namespace}

@@ -46,6 +46,22 @@ def account_kubeconfig(cluster: Cluster, namespace: str, name: str, roles: Itera
     return path
 
 
+def allow(cluster: Cluster, home: str, name: str, namespace: str) -> None:
+    """Let an account of the namespace `home` do in another one what it may do in its own."""
+    role = cluster.get("role", name, home)
+    meta = {"name": name, "namespace": namespace}
+    cluster.apply(
+        {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": meta, "rules": role["rules"]},
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": home}],
+        },
+    )
+
+
 def cluster_role(cluster: Cluster, namespace: str, name: str, role: Role) -> str:
     """Give an account a role on what belongs to the whole cluster; the name of role and binding, to be deleted."""
     meta = {"name": f"{namespace}-{name}"}

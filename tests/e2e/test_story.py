@@ -16,7 +16,7 @@ from e2e.attempts import Attempt
 from e2e.clusters.access import Cluster
 from e2e.clusters.layout import POD_USER
 from e2e.clusters.network import Link
-from e2e.journeys import API, Place, complete, two_places
+from e2e.journeys import Place, complete, two_places
 from e2e.transfers import wait_for_bytes
 from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.checkpoint.verify import verify_run
@@ -87,7 +87,7 @@ def here(places: tuple[Place, Place]) -> Place:
     here = places[0]
     code = {"name": "code", "namespace": here.namespace}
     here.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}})
-    train(here, "digits", JOB)
+    here.apply_job("digits", JOB)
     return here
 
 
@@ -95,11 +95,6 @@ def here(places: tuple[Place, Place]) -> Place:
 def there(places: tuple[Place, Place]) -> Place:
     """West."""
     return places[1]
-
-
-def train(place: Place, name: str, spec: Mapping[str, Any]) -> None:
-    metadata = {"name": name, "namespace": place.namespace}
-    place.cluster.apply({"apiVersion": API, "kind": "TrainingJob", "metadata": metadata, "spec": spec})
 
 
 def last_checkpoint(place: Place, name: str = "digits") -> tuple[int, dict[str, np.ndarray]]:
@@ -157,7 +152,7 @@ def test_it_ends_in_the_bits_of_a_run_to_which_nothing_happened(here: Place, the
     steps = here.job().get()["spec"]["training"]["steps"]
     task = {**JOB["task"], "args": {"pause": 0.0}}
     spared = {name: value for name, value in JOB.items() if name != "export"}
-    train(here, "spared", {**spared, "task": task, "training": {**JOB["training"], "steps": steps}})
+    here.apply_job("spared", {**spared, "task": task, "training": {**JOB["training"], "steps": steps}})
     there.job().phase("Complete", 300)
     assert here.job("spared").phase("Complete", 300)["attempts"] == 1
     step, moved = last_checkpoint(there)

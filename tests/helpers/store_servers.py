@@ -47,7 +47,7 @@ def find_program(name: str) -> str | None:
 
 
 @contextmanager
-def s3_server(program: str, folder: Path) -> Iterator[Server]:
+def s3_server(program: str, folder: Path, host: str = "127.0.0.1") -> Iterator[Server]:
     """SeaweedFS in its mini form, which makes a bucket on the first upload."""
     identity = {"name": "tester", "credentials": [{"accessKey": "key", "secretKey": "secret"}]}
     identities = [{**identity, "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]
@@ -57,8 +57,8 @@ def s3_server(program: str, folder: Path) -> Iterator[Server]:
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = {
         "dir": folder,
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
+        "ip": host,
+        "ip.bind": host,
         "s3.config": folder / "s3.json",
         "s3.iam": "false",
         "s3.port.iceberg": 0,
@@ -72,7 +72,7 @@ def s3_server(program: str, folder: Path) -> Iterator[Server]:
     }
     command = [program, "-v=0", "mini", *(f"-{name}={value}" for name, value in (settings | ports).items())]
     options = {
-        "endpoint": f"http://127.0.0.1:{ports['s3.port']}",
+        "endpoint": f"http://{host}:{ports['s3.port']}",
         "access_key_id": "key",
         "secret_access_key": "secret",
         "region": "us-east-1",

@@ -45,8 +45,10 @@ def cargo(seen: Seen) -> Cargo | None:
         return _cargo_of_checkpoint(seen.source.checkpoint)
     if "export" in source:
         export = source["export"]
-        return Cargo("Export", export["storeRef"], export["run"], export=export.get("version"))
-    return Cargo("Run", source["run"]["storeRef"], source["run"]["name"])
+        namespace, run = _in_store(export["run"])
+        return Cargo("Export", export["storeRef"], run, namespace, export=export.get("version"))
+    namespace, run = _in_store(source["run"]["name"])
+    return Cargo("Run", source["run"]["storeRef"], run, namespace)
 
 
 def target_store(seen: Seen) -> Mapping[str, Any] | None:
@@ -162,10 +164,9 @@ def _cargo_of_job(source: Object | None) -> Cargo | None:
         return None
     store = status.get("store") or source["spec"].get("checkpoint", {}).get("store")
     name = source["metadata"]["name"]
-    folder = status.get("prefix") or f"{source['metadata']['namespace']}/{name}-{status['runId']}"
-    namespace, _, run = folder.rstrip("/").rpartition("/")
+    namespace, run = _in_store(status.get("prefix") or f"{source['metadata']['namespace']}/{name}-{status['runId']}")
     size = int(status.get("lastCommit", {}).get("bytes", 0))
-    return Cargo("Run", store, run, namespace.rpartition("/")[2], size=size) if store else None
+    return Cargo("Run", store, run, namespace, size=size) if store else None
 
 
 def _cargo_of_checkpoint(checkpoint: Object | None) -> Cargo | None:
@@ -174,11 +175,15 @@ def _cargo_of_checkpoint(checkpoint: Object | None) -> Cargo | None:
     spec = checkpoint["spec"]
     run = spec["run"]
     folder = run.get("prefix") or f"{checkpoint['metadata']['namespace']}/{run['name']}-{run['runId']}"
-    namespace, _, name = folder.rstrip("/").rpartition("/")
+    namespace, name = _in_store(folder)
     size = int(spec.get("bytes", 0))
-    return Cargo(
-        "Checkpoint", spec["storeRef"], name, namespace.rpartition("/")[2], checkpoint=str(spec["step"]), size=size
-    )
+    return Cargo("Checkpoint", spec["storeRef"], name, namespace, checkpoint=str(spec["step"]), size=size)
+
+
+def _in_store(run: str) -> tuple[str, str]:
+    """Namespace and name of a run that is given by its folder; of one given by its name the namespace is ""."""
+    namespace, _, name = run.rstrip("/").rpartition("/")
+    return namespace.rpartition("/")[2], name
 
 
 def _transfer(seen: Seen, carried: Cargo) -> Json:

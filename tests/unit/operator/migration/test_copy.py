@@ -117,10 +117,13 @@ def test_a_run_whose_cluster_is_dead_is_taken_over_by_an_order(twin: Twin) -> No
     dead = twin.logs.runs[0]
     dead.store = "west/old"
     twin.job(twin.west, suspend=True)
-    source = {"run": {"storeRef": {"name": "old"}, "name": f"digits-{dead.run_id}"}}
+    # The namespace had another name there.
+    source = {"run": {"storeRef": {"name": "old"}, "name": f"lost-team/digits-{dead.run_id}"}}
     order = {"reason": "the cluster burnt down", "person": "ada"}
     twin.migrate(twin.west, source=source, target={"storeRef": {"name": "runs"}}, takeover=order)
     twin.advance(15)
+    sender = twin.west.one(CHECKPOINT_TRANSFERS, "team", "go-send")["spec"]["source"]
+    assert (sender["namespace"], sender["run"]) == ("lost-team", f"digits-{dead.run_id}")
     assert twin.logs.told == ["fence of digits: holds"]
     assert not twin.train(twin.east, 1)
     assert twin.train(twin.west, 1)
