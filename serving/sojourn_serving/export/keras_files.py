@@ -18,7 +18,9 @@ def custom_objects(model: Any) -> list[str]:
 
     if type(model) not in (keras.Sequential, keras.Model) and not type(model).__module__.startswith("keras."):
         return [type(model).__name__]
-    return sorted(set(_custom(keras.saving.serialize_keras_object(model))))
+    described = keras.saving.serialize_keras_object(model)
+    described.pop("compile_config", None)  # the files are written without it: a loss of the user's own is no hindrance
+    return sorted(set(_custom(described)))
 
 
 def _custom(value: Any) -> Iterator[str]:
