@@ -46,6 +46,8 @@ from sojourn_operator.settings import Settings, environment, load_settings
 from sojourn_operator.trainingattempt.controller import TrainingAttemptController
 from sojourn_operator.trainingjob.controller import TrainingJobController
 
+# What of the requests to an API server may go into statuses that tell of mere progress.
+PROGRESS_SHARE: Final = 0.2
 _log = logging.getLogger(__name__)
 
 
@@ -162,6 +164,7 @@ class Operator:
             settings.workers,
             settings.resync_seconds,
             settings.progress_seconds,
+            settings.qps * PROGRESS_SHARE,
             Backoff(settings.backoff_seconds, settings.backoff_cap_seconds),
         )
         manager = Manager(self._clock, self._metrics, pace)

@@ -51,7 +51,9 @@ class Settings:
     resync_seconds: float = _setting(600.0, "every object is looked at again after so long, even if nothing changed")
     backoff_seconds: float = _setting(0.5, "first wait after a failed reconcile; it doubles with each failure")
     backoff_cap_seconds: float = _setting(120.0, "longest wait after failed reconciles")
-    progress_seconds: float = _setting(10.0, "how often mere progress is written to a status")
+    progress_seconds: float = _setting(
+        10.0, "how often mere progress is written to a status; less often where it would take a fifth of `qps`"
+    )
     metrics_address: str = _setting(":8080", "where Prometheus scrapes metrics; empty: nowhere")
     health_address: str = _setting(":8081", "where /healthz and /readyz answer; empty: nowhere")
     log_format: str = _setting("json", "json or text")

@@ -30,6 +30,7 @@ class Pace:
     workers: int = 4
     resync_seconds: float = 600.0
     progress_seconds: float = 10.0
+    progress_rate: float = 20.0
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -168,7 +169,7 @@ class Manager:
     def _member(self, port: ClusterPort, namespaces: Sequence[str]) -> _Member:
         caches = ClusterCaches(port, self._clock, namespaces, self._pace.resync_seconds)
         events = EventRecorder(port, self._clock, COMPONENT)
-        statuses = StatusWriter(port, self._clock, self._pace.progress_seconds)
+        statuses = StatusWriter(port, self._clock, self._pace.progress_seconds, self._pace.progress_rate)
         return _Member(Cluster(port, caches, events, statuses), caches)
 
     def _watch_remote(self, member: _Member) -> None:

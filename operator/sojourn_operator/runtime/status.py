@@ -20,14 +20,20 @@ class StatusWriter:
 
     Args:
         slow_seconds: how often progress reaches the status; everything else is written at once.
+        slow_rate: how many writes of progress a second there may be, of all objects together. More would only keep
+            what matters waiting.
     """
 
-    def __init__(self, port: ClusterPort, clock: Clock, slow_seconds: float = 10.0) -> None:
+    def __init__(self, port: ClusterPort, clock: Clock, slow_seconds: float = 10.0, slow_rate: float = 20.0) -> None:
         self._port = port
         self._clock = clock
         self._slow_seconds = slow_seconds
+        self._slow_gap = 1.0 / slow_rate
         self._lock = Lock()
         self._written: OrderedDict[str, float] = OrderedDict()
+        # When the progress of an object may be written, where many wait; and when that of the next one may.
+        self._turns: OrderedDict[str, float] = OrderedDict()
+        self._next_turn = clock.monotonic()
 
     def write(
         self, resource: Resource, about: Object, status: Mapping[str, Any], slow: Collection[str], version: str
@@ -56,12 +62,24 @@ class StatusWriter:
         return written, None
 
     def _wait(self, uid: str) -> float:
+        """Seconds until progress of an object may be written; 0 is its turn, which it takes."""
+        now = self._clock.monotonic()
         with self._lock:
             last = self._written.get(uid)
-        return 0.0 if last is None else last + self._slow_seconds - self._clock.monotonic()
+            if last is not None and (wait := last + self._slow_seconds - now) > 0:
+                return wait
+            turn = self._turns.get(uid)
+            if turn is None:
+                turn = max(self._next_turn, now)
+                self._next_turn = turn + self._slow_gap
+                self._turns[uid] = turn
+                if len(self._turns) > REMEMBERED:
+                    self._turns.popitem(last=False)
+            return max(turn - now, 0.0)
 
     def _note(self, uid: str) -> None:
         with self._lock:
+            self._turns.pop(uid, None)
             self._written[uid] = self._clock.monotonic()
             self._written.move_to_end(uid)
             while len(self._written) > REMEMBERED:

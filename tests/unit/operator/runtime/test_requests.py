@@ -31,6 +31,7 @@ from sojourn_operator.runtime.port import (
     Unavailable,
 )
 from sojourn_operator.runtime.selectors import parse_selector
+from sojourn_operator.runtime.status import StatusWriter
 from sojourn_operator.runtime.watching import itself
 
 
@@ -115,6 +116,31 @@ def test_a_status_is_written_when_it_differs_and_progress_now_and_then() -> None
     harness.clock.advance(10)
     assert write(freeBytes=4) is None
     assert harness.one(CHECKPOINT_STORES, "default", "runs")["status"] == {"freeBytes": 4}
+
+
+def test_progress_of_many_takes_turns_and_a_transition_takes_none() -> None:
+    clock = FakeClock()
+    port = FaultyPort(memory_cluster(clock))
+    writer = StatusWriter(port, clock, slow_seconds=10, slow_rate=2)
+    stores = [port.create({**store(), "metadata": {"name": f"s{n}", "namespace": "default"}}) for n in range(4)]
+
+    def write(number: int, **status: Any) -> float | None:
+        about = port.get(CHECKPOINT_STORES, "default", f"s{number}") or {}
+        version = about["metadata"]["resourceVersion"]
+        return writer.write(CHECKPOINT_STORES, about, {**about.get("status", {}), **status}, ["freeBytes"], version)[1]
+
+    assert [write(number, freeBytes=1) for number in range(4)] == [None, 0.5, 1.0, 1.5]
+    # Whoever asks again before its turn keeps it.
+    assert write(3, freeBytes=2) == 1.5
+    assert write(2, uri="s3://x/y") is None
+    clock.advance(0.5)
+    assert [write(number, freeBytes=3) for number in (1, 3)] == [None, 1.0]
+    clock.advance(1.0)
+    assert write(3, freeBytes=4) is None
+    # Nobody has waited for ten seconds: the first is at once again.
+    clock.advance(10.0)
+    assert [write(number, freeBytes=5) for number in (1, 0)] == [None, 0.5]
+    assert len(stores) == 4
 
 
 def test_conditional_writes_of_one_plan_follow_each_other() -> None:
