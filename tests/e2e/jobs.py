@@ -52,16 +52,16 @@ class RunningJob:
         """The status once the phase is this one."""
         return self.until(lambda status: status.get("phase") == phase, f"phase {phase}", seconds)
 
-    def trains(self, attempt: int, beyond: int = -1) -> dict[str, Any]:
-        """The status once this attempt trains and has committed a step beyond the given one."""
+    def trains(self, attempt: int | None = None, beyond: int = -1) -> dict[str, Any]:
+        """The status once this attempt (None: any) trains and has committed a step beyond the given one."""
         return self.until(
             lambda status: (
                 status.get("phase") == "Running"
-                and status.get("attempt") == f"{self.name}-{attempt}"
+                and attempt in (None, int(status.get("attempt", "-0").rpartition("-")[2]))
                 and status.get("workers", {}).get("ready") == status["workers"]["wanted"]
                 and status.get("lastCommit", {}).get("step", -1) > beyond
             ),
-            f"attempt {attempt} trains beyond step {beyond}",
+            f"attempt {attempt or ''} trains beyond step {beyond}",
         )
 
     def patch(self, **spec: Any) -> None:

@@ -109,7 +109,7 @@ def variables(log: RunLog, step: int) -> dict[str, bytes]:
 
 
 def test_a_run_moves_to_another_namespace_of_its_cluster_once_that_agrees(here: Place, neighbour: Place) -> None:
-    step = here.job().trains(1, beyond=0)["lastCommit"]["step"]
+    step = here.job().trains(beyond=0)["lastCommit"]["step"]
     target = {"namespace": neighbour.namespace}
     here.migrate(
         "next",
