@@ -22,9 +22,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC, SVR
 
 from sojourn.api import TrainingJob, load_manifests
-from sojourn.errors import InvalidInput, SojournError
-from sojourn_serving.export.formats import Format
-from sojourn_serving.export.run import export
+from sojourn.errors import InvalidInput
+from sojourn.task.entrypoint import call
 from sojourn_trainer.data.load import load_data
 from sojourn_trainer.workers.assignment import Outcome
 
@@ -83,26 +82,23 @@ def test_it_predicts_as_well_as_scikit_learn(name: str, tmp_path: Path) -> None:
     compare_with_guide(figures)
 
 
-@pytest.mark.parametrize("name", ["svc-polynomial", "svr-rbf"])
-def test_its_export_holds_the_kernel(name: str, tmp_path: Path) -> None:
-    manifest = example(name).to_manifest()
-    manifest["spec"]["training"]["epochs"] = 1
-    job = TrainingJob.from_manifest(manifest)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_keras_files_hold_the_whole_model(name: str, tmp_path: Path) -> None:
+    import keras
+
+    from sojourn_serving.export.keras_files import refuse_custom, write_keras_file
+
+    job = example(name)
     assert job.spec.export is not None
-    run = LocalRun(new_store(tmp_path / "store"), job)
-    assert run.attempt().result.outcome is Outcome.COMPLETED
-    # An export is there only if, loaded without Sojourn, each file answers plain rows as the trained model does.
-    made = export(run.store, name, [Format(item) for item in job.spec.export.formats], cache=tmp_path / "cache")
-    assert set(made.entry.formats) == set(job.spec.export.formats)
-
-
-def test_h5_is_refused_for_fourier_features(tmp_path: Path) -> None:
-    manifest = example("svr-rbf").to_manifest()
-    manifest["spec"]["training"] = {"globalBatchSize": 64, "steps": 1}
-    run = LocalRun(new_store(tmp_path / "store"), TrainingJob.from_manifest(manifest))
-    assert run.attempt().result.outcome is Outcome.COMPLETED
-    with pytest.raises(SojournError, match="Cos"):
-        export(run.store, "svr-rbf", [Format.H5], cache=tmp_path / "cache")
+    files = [f"model.{item.lower()}" for item in job.spec.export.formats if item in ("Keras", "H5")]
+    assert files
+    task = call(job.spec.task.entrypoint, job.spec.task.args)
+    refuse_custom(task.model, files)
+    rows = np.random.default_rng(0).normal(size=(5, *task.model.input_shape[1:])).astype(np.float32)
+    for file in files:
+        write_keras_file(task.model, tmp_path / file)
+        loaded = keras.models.load_model(tmp_path / file, compile=False)
+        np.testing.assert_allclose(loaded(rows).numpy(), task.model(rows).numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,7 @@ def test_inner_products_of_features_are_the_kernel(kernel: Any, expected: Any, t
 
     rows = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     inputs = keras.layers.Input((6,))
-    features = np.asarray(keras.Model(inputs, feature_map(inputs, kernel))(rows))
+    features = keras.Model(inputs, feature_map(inputs, kernel))(rows).numpy()
     (settings,) = kernel.values()
     exact = expected(rows, **{key: value for key, value in settings.items() if key != "components"})
     np.testing.assert_allclose(features @ features.T, exact, atol=tolerance, rtol=tolerance)
