@@ -18,10 +18,11 @@ from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.faults import frozen_api_server
 from e2e.clusters.network import Link
+from e2e.clusters.volumes import claim
 from e2e.journeys import Place, complete, two_places
 from e2e.operator_process import OperatorProcess
 from e2e.test_migration import JOB as A_JOB
-from e2e.transfers import until
+from e2e.transfers import store, until
 from sojourn.errors import NotFound
 from sojourn.runlog.errors import Fenced
 from sojourn.runlog.log import RunLog
@@ -168,6 +169,46 @@ def test_torn_apart_before_at_and_after_the_fence_the_run_has_one_owner(here: Pl
     (started,) = attempts(child)
     assert source.refresh().fence is not None
     assert started.time > source.state.fence.time > source.state.commits[-1].time
+
+
+def test_a_run_that_trains_on_in_a_cluster_out_of_reach_is_shut_out_by_a_takeover(here: Place, there: Place) -> None:
+    """Its store lives. The pods there neither know of the takeover nor stop, and can commit nothing more."""
+    assert here.cluster.site is not None
+    there.job().patch(suspend=True)
+    # A round of the transfer has to fit between two of its commits: the fence is compare-and-append.
+    slowly = {**JOB, "checkpoint": {**JOB["checkpoint"], "every": {"seconds": 15}}}
+    here.apply_job("orphan", slowly)
+    here.job("orphan").trains(beyond=0)
+    orphan = find_run(PosixStore(here.folder), "orphan", here.namespace)
+    code = {"name": "code", "namespace": there.namespace}
+    there.cluster.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
+        *claim(there.namespace, "lost", here.folder),
+        store(there.namespace, "lost", "lost"),
+    )
+    there.apply_job("orphan", {**slowly, "suspend": True})
+    here.operator.kill()
+    with frozen_api_server(here.cluster.site):
+        there.migrate(
+            "rescue",
+            mode="Cold",
+            source={"run": {"storeRef": {"name": "lost"}, "name": orphan.prefix}},
+            target={"storeRef": {"name": "runs"}, "name": "orphan"},
+            resume={},
+            takeover={"reason": "nobody reaches east", "person": "ada"},
+            exposure={"type": "ClusterIP"},
+        )
+        status = there.until("rescue", complete, "the migration is complete")
+    here.operator.start()
+    fence = orphan.refresh().fence
+    assert fence is not None
+    assert status["resumedStep"] == fence.step
+    child = find_run(PosixStore(there.folder), "orphan", there.namespace)
+    assert child.state.parent is not None
+    assert child.state.parent.fence == orphan.state.fence_digest
+    # When its cluster is there again it learns whose the run is.
+    here.job("orphan").phase("OwnedElsewhere", 180)
+    assert orphan.refresh().commits[-1].step == fence.step
 
 
 def _starts_again_and_sees_nothing(here: Place) -> None:
