@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,9 @@ def frozen_api_server(site: Site) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        # The process that brought it into the cluster has stopped itself with its child, and would outlive the cluster.
+        for held in api_server_processes(site):
+            os.kill(held, signal.SIGCONT)
 
 
 @contextmanager
@@ -45,8 +47,13 @@ def stopped_api_server(site: Site) -> Iterator[None]:
         wait_until(lambda: cluster.is_ready(site, programs), f"the API server of {site.name} is back", seconds=60)
 
 
+def api_server_processes(site: Site) -> Mapping[int, list[str]]:
+    """Process id to command line of the API server and of what brought it into the cluster's namespaces."""
+    return processes.with_argument(_marker(site))
+
+
 def _api_server(site: Site) -> int:
-    for pid, argv in processes.with_argument(_marker(site)).items():
+    for pid, argv in api_server_processes(site).items():
         if Path(argv[0]).name == API_SERVER:
             return pid
     raise ClusterError(f"no API server of {site.name} runs")
