@@ -45,7 +45,9 @@ def start_node(site: Site, pid: int, programs: Programs) -> None:
         file.write_text(content)
     create_cgroups(site.cgroup)
     start_containerd(site, pid, programs)
-    start_daemon(pid, site, "kubelet", [str(programs["kubelet"]), *node.kubelet(site)])
+    # It gives up where containerd answers but does not run pods yet; systemd would start it again as well.
+    again = ["sh", "-c", 'until "$0" "$@"; do sleep 0.2; done', str(programs["kubelet"])]
+    start_daemon(pid, site, "kubelet", [*again, *node.kubelet(site)])
     start_daemon(pid, site, "kube-proxy", [str(programs["kube-proxy"]), f"--config={site.folder}/kube-proxy.yaml"])
     start_daemon(pid, site, "coredns", [str(programs["coredns"]), "-conf", f"{site.folder}/Corefile"])
 

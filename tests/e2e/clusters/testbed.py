@@ -31,7 +31,7 @@ def up() -> bool:
     """Bring both clusters up, or leave them alone if both can run pods. True if they were started here.
 
     Raises:
-        Unavailable: this machine cannot run them, or none of its pods.
+        Unavailable: this machine cannot run them.
         ClusterError: a part did not start. What did start stays for a look, and `down` removes it.
     """
     needs.check()
@@ -72,7 +72,7 @@ def in_use() -> Iterator[None]:
         try:
             if up():
                 _started_by_tests().touch()
-        except needs.Unavailable:
+        except ClusterError:
             down()
             raise
         yield
@@ -110,7 +110,7 @@ def _start(site: Site, pid: int, programs: Programs) -> None:
         wait_until(lambda: cluster.node_is_ready(site, programs), f"the node of {site.name} is ready", seconds=60)
         cluster.run_first_pod(site, programs)
     except ClusterError as error:
-        raise needs.Unavailable(f"this machine runs no pods: {error}; {cluster.complaints(site)}") from error
+        raise ClusterError(f"{error}; {cluster.complaints(site)}") from error
 
 
 def _complete(programs: Programs) -> bool:
