@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from typing import Literal
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -16,6 +17,9 @@ from sojourn_operator.runtime.connection import Connection
 
 Matches = Callable[[str, str], bool]
 """Of a method and a path with its query."""
+Fault = Literal["", "before", "after"]
+Strike = Callable[[str, str, bytes | None], Fault]
+"""Of a method, a path and a body: whether the caller is cut off before the request arrives, or before its answer."""
 
 
 @dataclass(slots=True)
@@ -26,6 +30,7 @@ class ApiProxy:
     down: bool = False
     planned: list[tuple[Matches, int, Mapping[str, str]]] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
+    strike: Strike | None = None
     _thawed: Event = field(default_factory=Event)
 
     def answer(self, code: int, matches: Matches, **headers: str) -> None:
@@ -94,15 +99,25 @@ def _handler(proxy: ApiProxy, upstream: str, pool: urllib3.PoolManager) -> type[
                 code, headers = planned
                 self.reply(code, headers, json.dumps({"kind": "Status", "code": code, "message": "planned"}).encode())
             else:
-                self.relay(body)
+                fault = proxy.strike(self.command, self.path, body) if proxy.strike else ""
+                if fault == "before":
+                    proxy.cut()
+                    self.close_connection = True
+                    return
+                self.relay(body, lost=fault == "after")
 
-        def relay(self, body: bytes | None) -> None:
+        def relay(self, body: bytes | None, lost: bool) -> None:
             names = ("Accept", "Content-Type", "Authorization")
             headers = {name: value for name in names if (value := self.headers.get(name))}
             response = pool.request(
                 self.command, upstream + self.path, body=body, headers=headers, preload_content=False, retries=False
             )
             try:
+                if lost:
+                    response.read()
+                    proxy.cut()
+                    self.close_connection = True
+                    return
                 if "watch=1" not in self.path:
                     self.reply(response.status, {}, response.read())
                     return
