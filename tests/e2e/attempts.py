@@ -150,11 +150,14 @@ class Attempt:
         """Name of the newest pod with that index."""
         return str(self.pods(index)[-1]["metadata"]["name"])
 
-    def exit_code(self, pod: str) -> int:
-        """Waits for a pod's end."""
+    def exit_code(self, pod: str) -> int | None:
+        """Waits for a pod's end; None if it is gone, as a Job that has succeeded takes its other pods away."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            for found in self.pods():
+            pods = self.pods()
+            if pod not in [found["metadata"]["name"] for found in pods]:
+                return None
+            for found in pods:
                 states = found["status"].get("containerStatuses", [{}])
                 ended = states[0].get("state", {}).get("terminated")
                 if found["metadata"]["name"] == pod and ended:

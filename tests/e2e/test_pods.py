@@ -88,7 +88,8 @@ def test_an_attempt_from_start_to_stop(attempts: Attempts, folder: Path) -> None
     attempt.ask(stop={"token": "s1", "reason": "Suspend"})
     status = attempt.until(lambda status: "stopped" in status, "the stop", 60)
     assert (status["phase"], status["stopped"]["token"]) == ("Suspended", "s1")
-    assert (attempt.exit_code(head), attempt.exit_code(worker)) == (0, 0)
+    assert attempt.exit_code(head) == 0
+    assert attempt.exit_code(worker) in (0, None)
     log = find_run(PosixStore(folder), NAME, attempts.namespace)
     assert log.state.latest is not None
     assert status["stopped"]["step"] == log.state.latest.step
