@@ -17,6 +17,7 @@ from e2e.clusters.layout import EAST, WEST
 from e2e.clusters.network import Link
 from e2e.clusters.programs import build_programs
 from e2e.clusters.volumes import store_folder
+from e2e.journeys import Place, two_places
 
 # The first test waits for whatever is not cached yet.
 TIMEOUT = 900
@@ -97,6 +98,21 @@ def folder(clusters: Clusters, request: pytest.FixtureRequest) -> Iterator[Path]
     path = store_folder(f"{request.node.name}-{os.getpid()}")
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def places(
+    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Place, Place]]:
+    """A namespace with a store and an operator on each cluster, which know each other; of the module's tests."""
+    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def there(places: tuple[Place, Place]) -> Place:
+    """West."""
+    return places[1]
 
 
 def _brought_along(east: Path | None, west: Path | None) -> Clusters:

@@ -56,6 +56,11 @@ class Place:
             time.sleep(0.5)
         return status
 
+    def apply_code(self, code: str) -> None:
+        """Make the ConfigMap `code` that jobs name, with a module `tasks`."""
+        metadata = {"name": "code", "namespace": self.namespace}
+        self.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"tasks.py": code}})
+
     def apply_job(self, name: str, spec: Mapping[str, Any]) -> None:
         """Make a TrainingJob."""
         metadata = {"name": name, "namespace": self.namespace}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from e2e.attempts import CODE
-from e2e.clusters.access import Cluster
 from e2e.clusters.network import Link
-from e2e.journeys import Place, complete, two_places
+from e2e.journeys import Place, complete
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.runs import find_run
 from sojourn.store.posix import PosixStore
@@ -19,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 JOB: dict[str, Any] = {
     "task": {"entrypoint": "tasks:paced", "code": {"configMap": {"name": "code"}}},
-    "workers": {"resources": {"cpu": "300m", "memory": "2Gi"}},
+    "workers": {"resources": {"cpu": "1", "memory": "2Gi"}},
     "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
     "training": {"globalBatchSize": 128, "steps": 100000, "seed": 7},
     "checkpoint": {"store": {"name": "runs"}, "every": {"seconds": 3}},
@@ -29,32 +27,14 @@ JOB: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def places(
-    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Place, Place]]:
-    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
 def here(places: tuple[Place, Place]) -> Place:
     """East, where a job trains."""
     here = places[0]
-    job = {"name": "digits", "namespace": here.namespace}
     # The other cluster has no such ConfigMap: the code travels with the run.
-    code = {"name": "code", "namespace": here.namespace}
-    here.cluster.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
-        {"apiVersion": "sojourn.dev/v1alpha1", "kind": "TrainingJob", "metadata": job, "spec": JOB},
-    )
+    here.apply_code(CODE)
+    here.apply_job("digits", JOB)
     here.job().trains(1, beyond=0)
     return here
-
-
-@pytest.fixture(scope="module")
-def there(places: tuple[Place, Place]) -> Place:
-    """West."""
-    return places[1]
 
 
 def test_a_dry_run_says_what_would_be_done(here: Place, there: Place) -> None:

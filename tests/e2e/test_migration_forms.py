@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from e2e.attempts import CODE
-from e2e.clusters.access import Cluster
 from e2e.clusters.layout import REGISTRY_ADDRESS
 from e2e.clusters.network import Link
 from e2e.clusters.volumes import claim, store_folder
-from e2e.journeys import API, Place, complete, two_places
+from e2e.journeys import API, Place, complete
 from e2e.rights import NAME as OPERATOR
 from e2e.rights import allow
 from e2e.transfers import give_to_pods, store
@@ -46,25 +45,10 @@ JOB: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def places(
-    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Place, Place]]:
-    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-def there(places: tuple[Place, Place]) -> Place:
-    """West."""
-    return places[1]
-
-
-@pytest.fixture(scope="module")
 def here(places: tuple[Place, Place]) -> Place:
     """East, where the run begins; the tests' Migrations are made here."""
     here = places[0]
-    code = {"name": "code", "namespace": here.namespace}
-    here.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}})
+    here.apply_code(CODE)
     here.apply_job("digits", JOB)
     return here
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 
 from e2e.attempts import CODE
-from e2e.clusters.access import Cluster
 from e2e.clusters.faults import frozen_api_server
 from e2e.clusters.network import Link
 from e2e.clusters.volumes import claim
-from e2e.journeys import Place, complete, two_places
+from e2e.journeys import Place, complete
 from e2e.operator_process import OperatorProcess
-from e2e.test_migration import JOB as A_JOB
+from e2e.test_migration import JOB
 from e2e.transfers import store, until
 from sojourn.errors import NotFound
 from sojourn.runlog.errors import Fenced
@@ -32,23 +31,13 @@ from sojourn.store.posix import PosixStore
 
 pytestmark = pytest.mark.e2e
 
-JOB = {**A_JOB, "workers": {"resources": {"cpu": "1", "memory": "2Gi"}}}
-
-
-@pytest.fixture(scope="module")
-def places(
-    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Place, Place]]:
-    if west.site is None:
-        pytest.skip("clusters that were brought along are not this project's to break")
-    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
-        yield both
-
 
 @pytest.fixture(scope="module")
 def there(places: tuple[Place, Place], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """West, where two operators act at the same time."""
     there = places[1]
+    if there.cluster.site is None:
+        pytest.skip("clusters that were brought along are not this project's to break")
     log = tmp_path_factory.mktemp("twin") / "west.log"
     twin = OperatorProcess(there.cluster, there.namespace, log, {**there.operator.settings, "leader-elect": "false"})
     twin.start()
@@ -60,8 +49,7 @@ def there(places: tuple[Place, Place], tmp_path_factory: pytest.TempPathFactory)
 def here(places: tuple[Place, Place]) -> Place:
     """East, where the job trains, and where the migration is made."""
     here = places[0]
-    code = {"name": "code", "namespace": here.namespace}
-    here.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}})
+    here.apply_code(CODE)
     here.apply_job("digits", JOB)
     here.job().trains(beyond=0)
     return here
@@ -180,12 +168,8 @@ def test_a_run_that_trains_on_in_a_cluster_out_of_reach_is_shut_out_by_a_takeove
     here.apply_job("orphan", slowly)
     here.job("orphan").trains(beyond=0)
     orphan = find_run(PosixStore(here.folder), "orphan", here.namespace)
-    code = {"name": "code", "namespace": there.namespace}
-    there.cluster.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}},
-        *claim(there.namespace, "lost", here.folder),
-        store(there.namespace, "lost", "lost"),
-    )
+    there.apply_code(CODE)
+    there.cluster.apply(*claim(there.namespace, "lost", here.folder), store(there.namespace, "lost", "lost"))
     there.apply_job("orphan", {**slowly, "suspend": True})
     here.operator.kill()
     with frozen_api_server(here.cluster.site):

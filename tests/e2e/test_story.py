@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import numpy as np
 import pytest
 
 from e2e.attempts import Attempt
-from e2e.clusters.access import Cluster
 from e2e.clusters.layout import POD_USER
 from e2e.clusters.network import Link
-from e2e.journeys import Place, complete, two_places
+from e2e.journeys import Place, complete
 from e2e.transfers import wait_for_bytes
 from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.checkpoint.verify import verify_run
@@ -74,27 +72,12 @@ STEPS_AFTER_SUSPENSION = 300
 
 
 @pytest.fixture(scope="module")
-def places(
-    east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Place, Place]]:
-    with two_places(east, west, images, tmp_path_factory.mktemp("operators")) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
 def here(places: tuple[Place, Place]) -> Place:
     """East, where the run begins."""
     here = places[0]
-    code = {"name": "code", "namespace": here.namespace}
-    here.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": code, "data": {"tasks.py": CODE}})
+    here.apply_code(CODE)
     here.apply_job("digits", JOB)
     return here
-
-
-@pytest.fixture(scope="module")
-def there(places: tuple[Place, Place]) -> Place:
-    """West."""
-    return places[1]
 
 
 def last_checkpoint(place: Place, name: str = "digits") -> tuple[int, dict[str, np.ndarray]]:
