@@ -37,7 +37,7 @@ def main() -> None:
     from ray.train.tensorflow import TensorflowTrainer
 
     note(settings, "command", time.time())
-    ray.init()
+    ray.init("local")  # a cluster that an earlier program left a note of is none of ours
     note(settings, "start Ray", time.time())
     with tempfile.TemporaryDirectory() as folder:
         TensorflowTrainer(

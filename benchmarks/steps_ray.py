@@ -14,7 +14,7 @@ from steps_task import train_plainly
 
 
 def main() -> None:
-    ray.init()
+    ray.init("local")  # a cluster that an earlier program left a note of is none of ours
     with tempfile.TemporaryDirectory() as folder:
         TensorflowTrainer(
             train_plainly,
