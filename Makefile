@@ -78,12 +78,16 @@ demo: setup-system setup ## train, lose a worker, move, go on, export, serve, pr
 	$(BIN)/python demo/run.py
 
 .PHONY: test
-test: setup-system setup $(EMULATORS) clusters-build ## every test this machine can run
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: setup-system setup $(EMULATORS) clusters-build ## every test this machine can run, and a sample of the long ones
+	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+
+.PHONY: test-long
+test-long: setup-system setup $(EMULATORS) clusters-build ## the whole of the long matrices: crash points, races, faults
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
-	$(BIN)/python -m pytest tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not e2e" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not long and not e2e" $(PYTEST_ARGS)
 
 .PHONY: bench-steps bench-launch bench-migration bench-operator
 bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)

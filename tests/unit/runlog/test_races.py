@@ -26,7 +26,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=[1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.fixture(params=[1, pytest.param(5, marks=pytest.mark.long)])
 def scale(request: pytest.FixtureRequest) -> int:
     """How many times the short race the race is."""
     return int(request.param)
