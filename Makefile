@@ -98,6 +98,10 @@ bench-steps bench-launch bench-migration: bench-%:
 bench-operator: setup ## the operator with 1,000 jobs and a real kube-apiserver: latency, requests, memory
 	$(BIN)/python benchmarks/operator_scale.py
 
+.PHONY: bench-transfer
+bench-transfer: setup ## a run carried over a link, beside a null pipeline, rclone, rsync and aria2 (BENCH_ARGS=--megabytes=4096)
+	$(BIN)/python benchmarks/transfer.py $(BENCH_ARGS)
+
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
 	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \

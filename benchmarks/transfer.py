@@ -1,172 +1,139 @@
-"""How fast a run is carried between two processes, against plain pipelines of the same bytes over loopback.
+"""A run carried between two network namespaces, beside a null pipeline of ours and beside rclone, rsync and aria2.
 
-    python benchmarks/transfer.py [--folder DIR] [--megabytes 512] [--rounds 3] [--streams 8]
+    make bench-transfer     (python benchmarks/transfer.py --megabytes 4096 --rounds 5 for the whole of it)
 
-`plain` reads a file, sends it over one TCP connection and writes it with fsync; `tls` does so over TLS. `ours` also
-verifies every chunk as it arrives and reads everything back. Rounds alternate; medians and ratios are printed as JSON.
+Sides alternate, round by round. Seconds run until everything is durable; ours has verified each chunk by then and read
+all of it back. The null pipeline is the ceiling: the same processes, connections and TLS without digests and checks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import shutil
-import socket
-import ssl
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sojourn.runlog.env import Env
-from sojourn.runlog.log import RunLog
-from sojourn.runlog.records import Created
-from sojourn.runlog.runs import create_run
+from report import summary, table, write
 from sojourn.store.posix import PosixStore
-from sojourn.transfer.incoming import Incoming, Place
-from sojourn.transfer.link import Directory, Listener, Peer, dial
-from sojourn.transfer.outgoing import Outgoing, Selection
-from sojourn.transfer.receive import Dialled, RemoteSource
-from sojourn.transfer.send import Sender
-from sojourn.transfer.throttle import Throttle
-from sojourn.transfer.tls import Identity, make_identity
+from transfer_link import Shape, linked
+from transfer_peers import PACKAGES, PEERS, Work, install, iperf3
+from transfer_state import commit, new_run, noise
 
-PIECE = 1 << 20
-FILES = 4
-
-
-def serve_run(store: str, prefix: str, me: Identity, peer: str, pipe: Connection) -> None:
-    """The sending process of `ours`, until it is told to end."""
-    log = RunLog.open(PosixStore(store), prefix)
-    outgoing = Outgoing(log, Selection(), transfer="bench", address=store, store_id="source", env=Env())
-    sender = Sender(outgoing, Throttle(), lambda child: None)
-    pipe.send(Listener(me, Directory(Peer(peer)), sender.serve, host="127.0.0.1").port)
-    pipe.recv()
-    pipe.send(time.process_time())
-
-
-def serve_file(path: str, me: Identity, peer: str, pipe: Connection) -> None:
-    """The sending process of `plain` (no peer) and `tls`."""
-    done = threading.Event()
-
-    def send(connection: socket.socket) -> bool:
-        view = memoryview(bytearray(PIECE))
-        with Path(path).open("rb", buffering=0) as file:
-            while count := file.readinto(view):
-                connection.sendall(view[:count])
-        connection.shutdown(socket.SHUT_WR)
-        done.set()
-        return False
-
-    if peer:
-        pipe.send(Listener(me, Directory(Peer(peer)), send, host="127.0.0.1").port)
-    else:
-        server = socket.create_server(("127.0.0.1", 0))
-        pipe.send(server.getsockname()[1])
-        send(server.accept()[0])
-    done.wait()
-    pipe.recv()
-    pipe.send(time.process_time())
-
-
-def fetch_run(folder: Path, me: Identity, peer: Peer, streams: int) -> None:
-    target = PosixStore(folder)
-    remote = RemoteSource(Dialled(me, Directory(peer)), threading.Event())
-    to = Place(target, target.uri, "target", "bench")
-    arriving = Incoming(remote.offer(), to, moves=False, env=Env())
-    arriving.bring(remote, streams=streams)
-    remote.close()
-
-
-def fetch_file(folder: Path, me: Identity, peer: Peer, streams: int) -> None:
-    address = (peer.host, peer.port)
-    connection: Any = dial(me, peer) if peer.certificate else socket.create_connection(address)
-    folder.mkdir()
-    view = memoryview(bytearray(PIECE))
-    descriptor = os.open(folder / "file", os.O_WRONLY | os.O_CREAT)
-    while count := _receive(connection, view):
-        os.write(descriptor, view[:count])
-    os.fsync(descriptor)
-    os.close(descriptor)
-
-
-def _receive(connection: Any, view: memoryview) -> int:
-    try:
-        return int(connection.recv_into(view))
-    except ssl.SSLEOFError:
-        return 0
-
-
-def measure(
-    work: Callable[..., None],
-    serve: Callable[..., None],
-    source: tuple[str, ...],
-    folder: Path,
-    tls: bool,
-    streams: int,
-) -> dict[str, float]:
-    """Seconds from the first request to durable bytes, and processor seconds of both sides."""
-    here, there = make_identity("source"), make_identity("target")
-    ours, theirs = multiprocessing.Pipe()
-    arguments = (*source, here, there.certificate if tls else "", theirs)
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=arguments)
-    process.start()
-    peer = Peer(here.certificate if tls else "", "127.0.0.1", ours.recv())
-    began, cpu = time.perf_counter(), time.process_time()
-    work(folder, there, peer, streams)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
-    ours.send(None)
-    cpu += ours.recv()
-    process.join()
-    shutil.rmtree(folder)
-    return {"seconds": seconds, "cpu": cpu}
+ENDS = Path(__file__).with_name("transfer_ends.py")
+SHAPES = (
+    Shape("unshaped"),
+    Shape("1 Gbit/s, 50 ms round trip", mbit=1000, trip_ms=50),
+    Shape("1 Gbit/s, 50 ms, one frame in 2,000 lost", mbit=1000, trip_ms=50, loss=2000),
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--megabytes", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=int, default=1024)
+    parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--streams", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--links", default="0,1,2", help="which of " + "; ".join(shape.name for shape in SHAPES))
+    parser.add_argument("--sides", default=f"ours,null,{','.join(PEERS)}")
+    parser.add_argument("--folder", type=Path, help="where the bytes lie; default: a temporary folder")
     args = parser.parse_args()
+    install(PACKAGES)
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
-        source = PosixStore(folder / "source")
-        log = create_run(source, Created(run_id="00000000-0000-0000-0000-000000000001", name="bench"))
-        for number in range(FILES):
-            source.put(f"{log.prefix}/job/{number}.bin", os.urandom((args.megabytes << 20) // FILES))
-        whole = folder / "whole"
-        with whole.open("wb") as out:
-            for info in source.list(f"{log.prefix}/job"):
-                out.write(source.read(info.key))
-        sides: dict[str, tuple[Any, ...]] = {
-            "plain": (fetch_file, serve_file, (str(whole),), folder / "plain", False),
-            "tls": (fetch_file, serve_file, (str(whole),), folder / "tls", True),
-            "ours": (fetch_run, serve_run, (str(source.root), log.prefix), folder / "ours", True),
-        }
-        rounds: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-        for _ in range(args.rounds):
-            for side, arguments in sides.items():
-                rounds[side].append(measure(*arguments, args.streams))
-    print(json.dumps(report(rounds, args.megabytes), indent=2))
+        shards = prepare(folder, args.megabytes, args.shards)
+        found = {}
+        for shape in (SHAPES[int(number)] for number in args.links.split(",")):
+            with linked(shape, folder) as (source, target):
+                work = Work(source, target, shards, folder / "in", args.streams, folder / "tls.crt", folder / "tls.key")
+                found[shape.name] = measure(work, folder, args)
+    megabytes = args.megabytes * (1 << 20) / 1e6
+    pages = [page(name, links, megabytes) for name, links in found.items()]
+    head = f"{args.megabytes} MiB of noise in {args.shards} shards, {args.streams} streams, {args.rounds} rounds."
+    write("transfer", "\n\n".join([head, *pages]), {"megabytes": megabytes, "links": found})
+    plot(found, megabytes)
 
 
-def report(rounds: dict[str, list[dict[str, float]]], megabytes: int) -> dict[str, Any]:
-    """MiB/s and processor seconds per GiB of each side (medians), and ours against the others."""
-    seconds = {side: statistics.median(lap["seconds"] for lap in laps) for side, laps in rounds.items()}
-    cpu = {side: statistics.median(lap["cpu"] for lap in laps) for side, laps in rounds.items()}
-    return {
-        "MiB/s": {side: round(megabytes / value, 1) for side, value in seconds.items()},
-        "cpu seconds per GiB": {side: round(value * 1024 / megabytes, 2) for side, value in cpu.items()},
-        "ours / plain": round(seconds["ours"] / seconds["plain"], 2),
-        "ours / tls": round(seconds["ours"] / seconds["tls"], 2),
-    }
+def prepare(folder: Path, megabytes: int, shards: int) -> Path:
+    """The run to carry, both ends' keys, a certificate for the peers' servers; returns the folder of the shards."""
+    log = new_run(PosixStore(folder / "source"))
+    info = commit(log, noise(megabytes, shards), 1, shards)
+    subprocess.run([sys.executable, ENDS, "keys", folder / "keys.json"], check=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(folder / "tls.key")]
+    certificate = ["-x509", "-days", "2", "-subj", "/CN=bench", "-out", str(folder / "tls.crt")]
+    subprocess.run(["openssl", "req", *key, *certificate], check=True, capture_output=True)
+    shard_folder = folder / "shards"
+    shard_folder.mkdir()
+    for path in (folder / "source" / log.prefix / info.checkpoint).glob("ckpt.data-*"):
+        (shard_folder / path.name).hardlink_to(path)
+    return shard_folder
+
+
+def measure(work: Work, folder: Path, args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """What each side took, round by round, on one link."""
+    sides = args.sides.split(",")
+    rounds: dict[str, list[dict[str, float]]] = {side: [] for side in [*sides, "iperf3"]}
+    for number in range(args.rounds):
+        rounds["iperf3"].append({"bytes/s": iperf3(work)})
+        # Nobody is always the one behind the same other.
+        for side in sides if number % 2 == 0 else reversed(sides):
+            took = {"seconds": PEERS[side](work)} if side in PEERS else carry(side, work, folder)
+            rounds[side].append(took)
+            print(side, took, file=sys.stderr, flush=True)
+            shutil.rmtree(work.into, ignore_errors=True)
+    return rounds
+
+
+def carry(side: str, work: Work, folder: Path) -> dict[str, float]:
+    """Ours, or the null pipeline."""
+    common = (sys.executable, str(ENDS))
+    serve = work.source.command(*common, "serve", side, str(folder / "keys.json"), str(folder / "source"))
+    with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        where = (str(folder / "keys.json"), str(work.into), work.source.address, server.stdout.readline().strip())
+        took: dict[str, float] = json.loads(work.target.run(*common, "fetch", side, *where, str(work.streams)))
+        assert server.stdin is not None
+        server.stdin.close()
+    return took
+
+
+def page(name: str, rounds: dict[str, list[dict[str, float]]], megabytes: float) -> str:
+    """One link's table. Ratios are of the same round."""
+    line = [lap["bytes/s"] / 1e6 for lap in rounds["iperf3"]]
+    seconds = {side: [lap["seconds"] for lap in laps] for side, laps in rounds.items() if side != "iperf3"}
+    rows = []
+    for side, laps in seconds.items():
+        ours = [theirs / mine for mine, theirs in zip(seconds["ours"], laps, strict=True)]
+        of_line = [megabytes / lap / rate for lap, rate in zip(laps, line, strict=True)]
+        rows.append([side, summary([megabytes / lap for lap in laps], 0), summary(of_line), summary(ours)])
+    head = ["side", "MB/s", "of iperf3's rate", "its seconds / ours"]
+    return f"## {name}\n\niperf3: {summary(line, 0)} MB/s.\n\n{table(head, rows)}"
+
+
+def plot(found: dict[str, dict[str, list[dict[str, float]]]], megabytes: float) -> None:
+    """Bars of the medians, to benchmarks/out/transfer.svg."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    from report import OUT
+
+    figure, axes = pyplot.subplots(1, len(found), figsize=(4 * len(found), 3), squeeze=False)
+    for axis, (name, rounds) in zip(axes[0], found.items(), strict=True):
+        rates: dict[str, Any] = {"iperf3": statistics.median(lap["bytes/s"] / 1e6 for lap in rounds["iperf3"])}
+        for side, laps in rounds.items():
+            if side != "iperf3":
+                rates[side] = statistics.median(megabytes / lap["seconds"] for lap in laps)
+        axis.barh(list(rates), list(rates.values()))
+        axis.set(title=name, xlabel="MB/s")
+        axis.title.set_fontsize(8)
+    figure.tight_layout()
+    figure.savefig(OUT / "transfer.svg")
 
 
 if __name__ == "__main__":
