@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from e2e.attempts import CODE
+from e2e.clusters.access import Cluster
+from e2e.clusters.faults import frozen_api_server
+from e2e.clusters.volumes import claim, store_folder
+from e2e.jobs import RunningJob
+from e2e.journeys import API, CRDS
+from e2e.operator_process import OperatorProcess
+from e2e.test_migration import JOB
 from helpers.api_proxy import ApiProxy, api_proxy
 from helpers.rows import Rows, table
+from sojourn.checkpoint.verify import verify_run
+from sojourn.runlog.log import RunLog
+from sojourn.runlog.records import Attempt
+from sojourn.runlog.runs import find_run
+from sojourn.store.posix import PosixStore
 from sojourn_operator.main import Kind, Operator
 from sojourn_operator.resources import CONFIG_MAPS, LEASES, SECRETS
 from sojourn_operator.runtime.api import ApiServer
@@ -137,18 +151,74 @@ def test_connections_that_are_dead_without_a_word_are_given_up(
         eventually(lambda: rows() == 2)
 
 
-def test_an_outage_is_survived(port: ApiServer, proxy: ApiProxy, namespace: str, rows: Callable[[], int]) -> None:
+@pytest.fixture
+def training(east: Cluster, images: Mapping[str, str], tmp_path: Path) -> Iterator[tuple[RunningJob, RunLog]]:
+    """A job that trains under an operator process of its own, and its log."""
+    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
+    with east.namespace("outage") as namespace:
+        folder = store_folder(namespace)
+        meta = {"namespace": namespace}
+        code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "name": "code"}}
+        job = {"apiVersion": API, "kind": "TrainingJob", "metadata": {**meta, "name": "digits"}}
+        checkpoint = {"store": {"uri": "pvc://runs/sojourn"}, "every": {"seconds": 3}}
+        operator = OperatorProcess(
+            east, namespace, tmp_path / "log", {"trainer-image": images["trainer"], "leader-elect": "false"}
+        )
+        operator.start()
+        east.apply(
+            *claim(namespace, "runs", folder),
+            {**code, "data": {"tasks.py": CODE}},
+            {**job, "spec": {**JOB, "checkpoint": checkpoint}},
+        )
+        running = RunningJob(east, namespace, "digits")
+        running.trains(1, beyond=0)
+        yield running, find_run(PosixStore(folder / "sojourn"), "digits", namespace)
+        running.kubectl("delete", "trainingjob", "digits", "--timeout=120s")
+        operator.stop()
+
+
+def test_half_a_minute_without_an_api_server_costs_a_job_nothing(
+    east: Cluster,
+    training: tuple[RunningJob, RunLog],
+    port: ApiServer,
+    proxy: ApiProxy,
+    namespace: str,
+    rows: Callable[[], int],
+) -> None:
+    """Its pods train and commit on, and nobody takes them for lost; what the operator missed it sees afterwards."""
+    if east.site is None:
+        pytest.skip("clusters that were brought along are not this project's to break")
+    job, log = training
+    (pod,) = job.pods(1)
     port.create(table(1, namespace))
     with replica(proxy.connection, namespace, leader_elect=False) as one:
         eventually(lambda: rows() == 1)
         proxy.cut()
+        with frozen_api_server(east.site):
+            before = committed(log)
+            time.sleep(30)
+            meanwhile = committed(log)
+        assert meanwhile > before
         port.patch(CONFIG_MAPS, namespace, "table", {"data": {"rows": "2"}})
         port.delete(SECRETS, namespace, "table-0")
-        time.sleep(3)
         assert rows() == 0
         assert not one.ended()
         proxy.down = False
         eventually(lambda: rows() == 2)
+    status = job.until(lambda status: status["lastCommit"]["step"] > meanwhile, "the status catches up", 30)
+    assert (status["phase"], status["attempts"], status["failures"]) == ("Running", 1, 0)
+    assert status["workers"]["ready"] == 1
+    assert [found["metadata"]["uid"] for found in job.pods(1)] == [pod["metadata"]["uid"]]
+    log.refresh()
+    assert [entry.body.term for entry in log.entries() if isinstance(entry.body, Attempt)] == [1]
+    assert verify_run(log).ok
+
+
+def committed(log: RunLog) -> int:
+    """The newest step that the run's log has."""
+    newest = log.refresh().latest
+    assert newest is not None
+    return newest.step
 
 
 def test_what_was_deleted_while_it_was_down_is_cleaned_up(
