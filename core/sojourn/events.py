@@ -75,6 +75,12 @@ class Workers(Event):
 
 @_kind
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandingBy(Event):
+    """All workers are ready to train, and wait for the run to be handed to them."""
+
+
+@_kind
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started(Event):
     """An attempt begins to train, from `restored_step` or, where that is None, from the initial weights.
 
@@ -165,6 +171,24 @@ class SaveSkipped(Event):
 
     step: int
     reason: str
+
+
+@_kind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveInterval(Event):
+    """With `every.auto`: from now on a checkpoint is made every `seconds`.
+
+    `cost_seconds` is what a save takes away from training, `write_seconds` how long it takes to be committed; both are
+    0 before the first. `reason` is FirstSave, Overhead, FailureRate, WriteTime or Shortest; `message` is for people.
+    """
+
+    seconds: float
+    reason: str
+    message: str
+    cost_seconds: float = 0.0
+    write_seconds: float = 0.0
+    overhead_percent: float = 0.0
+    failure_seconds: float | None = None
 
 
 @_kind

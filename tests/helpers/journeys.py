@@ -71,6 +71,7 @@ class Logs:
     runs: list[Run] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     movers_pause: bool = False
+    pods_pause: bool = False
     _made: int = 0
 
     def new(self, store: str, name: str, parent: Run | None = None) -> Run:
@@ -114,6 +115,8 @@ class FakeJobs:
             pass  # it asks the log again when the spec has changed, and not while it is suspended
         elif job["spec"].get("suspend"):
             status |= {"phase": "Suspended"}
+        elif job["spec"].get("standby"):
+            status |= {"phase": "Pending" if self._logs.pods_pause else "Standby"}
         elif status.get("phase") != "Running":
             name = job["metadata"]["name"]
             known = job["metadata"].get("annotations", {}).get(RUN_ID) or status.get("runId")

@@ -9,10 +9,20 @@ from pydantic import Field
 from sojourn.api import patterns
 from sojourn.api.base import Model
 from sojourn.api.meta import Time
-from sojourn.api.status import CheckpointRequestStatus, CommitStatus, Conditions, Metrics, Observed, WorkerStatus
+from sojourn.api.status import (
+    CheckpointRequestStatus,
+    CommitStatus,
+    Conditions,
+    Metrics,
+    Observed,
+    SaveIntervalStatus,
+    WorkerStatus,
+)
 from sojourn.api.task import Name
 
-AttemptPhase = Literal["Pending", "Starting", "Running", "Stopping", "Succeeded", "Suspended", "Failed", "Lost"]
+AttemptPhase = Literal[
+    "Pending", "Starting", "Standby", "Running", "Stopping", "Succeeded", "Suspended", "Failed", "Lost"
+]
 
 
 class HeadStatus(Model):
@@ -111,6 +121,9 @@ class TrainingAttemptStatus(Observed):
     )
     checkpoint_request: CheckpointRequestStatus | None = Field(
         default=None, description="Which spec.checkpointRequest was answered, by which step."
+    )
+    save_interval: SaveIntervalStatus | None = Field(
+        default=None, description="With spec.checkpoint.every.auto: how often a checkpoint is made, and why."
     )
     stopped: StoppedStatus | None = Field(default=None, description="Which spec.stop was answered, at which step.")
     failures: int | None = Field(default=None, ge=0, description="Failures since the last new checkpoint.")

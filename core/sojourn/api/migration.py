@@ -113,6 +113,11 @@ class Resume(Model):
     resources: ResourceChanges | None = Field(default=None, description="What each worker gets.")
     queue: Annotated[str, Field(max_length=63)] | None = Field(default=None, description="Kueue's LocalQueue.")
     image: Image | None = Field(default=None, description="Image of the workers.")
+    standby: bool = Field(
+        default=True,
+        description="Mode Cold: have the pods ready at the target, and the newest checkpoint copied, before a source "
+        "that trains is stopped. Set it to false where both cannot have their pods at the same time.",
+    )
 
 
 class Serve(ServerTemplate):

@@ -12,7 +12,7 @@ from sojourn.api.meta import Condition, Time
 from sojourn.api.policy import StoreReference
 from sojourn.api.progress import Pipeline, Progress
 
-Phase = Literal["Pending", "Running", "Suspending", "Suspended", "Complete", "Failed", "OwnedElsewhere"]
+Phase = Literal["Pending", "Standby", "Running", "Suspending", "Suspended", "Complete", "Failed", "OwnedElsewhere"]
 
 
 def _condition_list(schema: dict[str, Any]) -> None:
@@ -56,6 +56,20 @@ class CheckpointRequestStatus(Model):
 
     token: str | None = Field(default=None, max_length=63, description="Token of the request that was answered.")
     step: int | None = Field(default=None, ge=0, description="Step of the checkpoint that answers it.")
+
+
+class SaveIntervalStatus(Model):
+    """How often a checkpoint is made with `every.auto`, and why."""
+
+    seconds: float = Field(examples=[42.5], ge=0, description="From one save to the next.")
+    reason: str = Field(
+        examples=["Overhead"],
+        max_length=64,
+        description="FirstSave, Overhead, FailureRate, WriteTime or Shortest: what the interval follows from.",
+    )
+    message: str = Field(default="", max_length=1024, description="The same for people.")
+    cost_seconds: float = Field(default=0, ge=0, description="What a save takes away from training.")
+    write_seconds: float = Field(default=0, ge=0, description="From the step boundary of a save to its commit.")
 
 
 class WorkerStatus(Model):
@@ -103,6 +117,9 @@ class TrainingJobStatus(Observed):
     last_commit: CommitStatus | None = Field(default=None, description="The newest committed checkpoint.")
     checkpoint_request: CheckpointRequestStatus | None = Field(
         default=None, description="Which spec.checkpoint.request was answered, by which step."
+    )
+    save_interval: SaveIntervalStatus | None = Field(
+        default=None, description="With spec.checkpoint.every.auto: how often a checkpoint is made, and why."
     )
     total_steps: int | None = Field(default=None, ge=0, description="Steps after which the run is complete.")
     progress: Progress | None = Field(default=None, description="How much of the run is done.")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sojourn.api import patterns
 from sojourn.api.attempt_status import TrainingAttemptStatus
-from sojourn.api.base import JsonObject, Model, exactly_one, unchangeable, unchangeable_optional
+from sojourn.api.base import JsonObject, Model, Rule, exactly_one, unchangeable, unchangeable_optional
 from sojourn.api.checkpoint_store import PersistentVolume
 from sojourn.api.meta import API_VERSION, ApiVersion, NameReference, ObjectMeta
 from sojourn.api.training_job import Engine
@@ -97,6 +97,9 @@ class TrainingAttemptSpec(Model):
     restore_store: ResolvedStore | None = Field(
         default=None, description="Where the checkpoint of spec.job.restoreFrom is, if it is in another store."
     )
+    standby: bool = Field(
+        default=False, description="Get ready and wait: runId says which run it is once this is false."
+    )
     stop: Stop | None = Field(default=None, description="Commit a checkpoint and end.")
     checkpoint_request: str | None = Field(
         default=None,
@@ -107,7 +110,14 @@ class TrainingAttemptSpec(Model):
 
     rules = (
         *unchangeable("jobName", "jobUID", "number", "engine", "job", "priorFailures", "store", why=_MADE),
-        *unchangeable_optional("runId", "restoreStore", why=_MADE),
+        *unchangeable_optional("restoreStore", why=_MADE),
+        Rule(
+            f"runId is given when standby ends, and cannot change otherwise: {_MADE}",
+            "oldSelf.standby || "
+            "(has(self.runId) == has(oldSelf.runId) && (!has(self.runId) || self.runId == oldSelf.runId))",
+            at=("runId",),
+        ),
+        Rule("standby cannot be set later: what has its run does not wait", "oldSelf.standby || !self.standby"),
     )
 
 

@@ -132,6 +132,11 @@ class TrainingJobSpec(Model):
     suspend: bool = Field(
         default=False, description="Commit a checkpoint and stop; or, on a new job, do not start yet."
     )
+    standby: bool = Field(
+        default=False,
+        description="Start the pods and have everything ready that needs no run, then wait until this is false. A "
+        "Migration sets it for the job that goes on elsewhere.",
+    )
     managed_by: str | None = Field(
         default=None,
         pattern=patterns.MANAGED_BY.regex,

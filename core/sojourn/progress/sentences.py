@@ -19,6 +19,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             return "muted", f"Ray dashboard at {event.url}"
         case events.Workers():
             return "muted", f"{event.ready} of {words.plural(event.wanted, 'machine')} joined"
+        case events.StandingBy():
+            return "info", "ready to train; waiting for the run"
         case events.Started():
             return "info", _started(event)
         case events.Progress():
@@ -37,6 +39,8 @@ def sentence(event: events.Event) -> tuple[Tone, str]:  # noqa: PLR0911, PLR0912
             return "warning", f"save of step {words.count(event.step)} failed ({then}): {event.error}"
         case events.SaveSkipped():
             return "warning", f"save of step {words.count(event.step)} skipped: {event.reason}"
+        case events.SaveInterval():
+            return "muted", f"saving every {words.seconds(event.seconds)}: {event.message}"
         case events.AttemptFailed():
             return "error", (
                 f"attempt {words.short_id(event.attempt)} failed "

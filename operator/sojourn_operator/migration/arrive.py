@@ -58,12 +58,16 @@ def _resume(seen: Seen, begun: Mapping[str, Any], facts: Mapping[str, Any]) -> S
 
 def _release(seen: Seen, job: Object, begun: Mapping[str, Any]) -> tuple[Action, ...]:
     marked = names.SUSPENDED_BY in job["metadata"].get("annotations", {})
+    if job["spec"].get("standby") and not job["spec"].get("suspend"):
+        # Its pods are ready: they only have to be told which run it is.
+        given = {RUN_ID: begun.get("runId")}
+        return (patch_spec(TRAINING_JOBS, job, {"standby": False}, annotations=given),)
     if not job["spec"].get("suspend"):
         # A job that the log has refused asks it again only when its spec has changed.
         return (patch_spec(TRAINING_JOBS, job, {"suspend": True}),) if _is_refused(job) else ()
     changes = {} if names.is_made_by(job, seen.migration) else desired.changes_of_reused(seen)
     annotations = {RUN_ID: begun.get("runId"), **({names.SUSPENDED_BY: None} if marked else {})}
-    return (patch_spec(TRAINING_JOBS, job, {**changes, "suspend": False}, annotations=annotations),)
+    return (patch_spec(TRAINING_JOBS, job, {**changes, "suspend": False, "standby": False}, annotations=annotations),)
 
 
 def _is_refused(job: Object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from sojourn_operator.migration import arrive, desired, names
 from sojourn_operator.migration.handover import ask_for_fence
 from sojourn_operator.migration.observe import Seen
+from sojourn_operator.migration.standby import stand_by
 from sojourn_operator.migration.step import (
     LOOK_AGAIN,
     Step,
@@ -18,6 +19,7 @@ from sojourn_operator.migration.step import (
     spec_of,
     status_of,
     verified,
+    wants_standby,
 )
 from sojourn_operator.resources import CHECKPOINT_TRANSFERS, TRAINING_JOBS
 from sojourn_operator.runtime.actions import Action, Create
@@ -35,13 +37,17 @@ def carry(seen: Seen, left: float | None) -> Step:
     for side in (seen.source, seen.target):
         if side.problem is not None:
             return Step(_current(seen), side.problem.reason, side.problem.message, look_again=LOOK_AGAIN)
+    early = stand_by(seen, *_transfers(seen))
+    if early is not None:
+        return early
     waiting, ask = _prepare_source(seen)
     if waiting and not is_cold(seen):
         return Step("Checkpoint", "Saving", waiting, ask, look_again=left)
     source, target = _transfers(seen)
     source = (*ask, *source)
     if waiting:
-        return Step("Checkpoint", "Stopping", waiting, source, target, look_again=left)
+        facts = {"stoodBy": True} if wants_standby(seen) else {}
+        return Step("Checkpoint", "Stopping", waiting, source, target, look_again=left, facts=facts)
     arrived = verified(seen)
     if arrived is None:
         status = status_of(seen.target.transfer)

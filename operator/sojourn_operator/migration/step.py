@@ -40,6 +40,7 @@ def stage_names(seen: Seen) -> tuple[str, ...]:
     """The stages of this migration, in order."""
     return (
         "Preflight",
+        *(("Standby",) if wants_standby(seen) else ()),
         *(("Checkpoint",) if "trainingJob" in seen.spec["source"] else ()),
         "Transfer",
         "Verify",
@@ -47,6 +48,12 @@ def stage_names(seen: Seen) -> tuple[str, ...]:
         *(("Resume",) if "resume" in seen.spec else ()),
         *(("Serve",) if "serve" in seen.spec else ()),
     )
+
+
+def wants_standby(seen: Seen) -> bool:
+    """Whether the target gets ready before the source stops."""
+    resume = seen.spec.get("resume")
+    return is_cold(seen) and "trainingJob" in seen.spec["source"] and resume is not None and resume.get("standby", True)
 
 
 def is_cold(seen: Seen) -> bool:

@@ -23,6 +23,7 @@ UNSCHEDULABLE: Final = "Unschedulable"
 IMAGE_PULL_FAILED: Final = "ImagePullFailed"
 POD_BLOCKED: Final = "PodBlocked"
 STARTING: Final = "Starting"
+STANDBY: Final = "Standby"
 STOPPING_REASON: Final = "Stopping"
 
 # Reasons of Ended

@@ -14,12 +14,16 @@ from sojourn_operator.runtime.conditions import get_condition, is_false
 from sojourn_operator.trainingattempt import reasons
 from sojourn_operator.trainingattempt.observe import Observed
 
-_BOUND = ("Starting", "Running", "Stopping", "Succeeded", "Failed", "Lost")
+_BOUND = ("Starting", "Standby", "Running", "Stopping", "Succeeded", "Failed", "Lost")
 _INSTALL_CHECK = 30.0
 _SILENCE = timedelta(seconds=120)
 _TOLD_TO_STOP = 143
 _COMPLETE = "training is complete"
-_STARTED = ("Running", "Stopping", "Succeeded", "Failed", "Lost")
+_READY = {
+    "Standby": (False, reasons.STANDBY, "everything is ready to train, and waits for the run"),
+    "Running": (True, reasons.TRAINING, ""),
+}
+_STARTED = ("Standby", "Running", "Stopping", "Succeeded", "Failed", "Lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def _needless_stop(seen: Observed) -> Ending | None:
     """A stop that nobody can answer: nothing runs that could commit, or the time for it has passed."""
     if _stop(seen) is None:
         return None
-    if seen.status.get("phase") in (None, "Pending", "Suspended"):
+    if seen.status.get("phase") in (None, "Pending", "Standby", "Suspended"):
         return _suspended(seen)
     condition = get_condition(seen.attempt, reasons.STOPPING)
     if condition is not None and seen.now >= _stop_deadline(seen, condition):
@@ -186,7 +190,7 @@ def _going(seen: Observed, workload: Workload) -> Verdict:
 
 
 def _started(seen: Observed, phase: str) -> Verdict:
-    ready = (phase == "Running", reasons.TRAINING if phase == "Running" else reasons.STOPPING_REASON, "")
+    ready = _READY.get(phase, (False, reasons.STOPPING_REASON, ""))
     heartbeat = seen.status.get("heartbeatTime")
     if heartbeat is None:
         return Verdict(ready=ready, look_again=_stop_wait(seen))

@@ -34,7 +34,8 @@ def new_attempt(seen: Observed, decision: Decision, feasible: Feasibility, defau
         "priorFailures": decision.failures,
         "store": feasible.store,
         # A migration that brings the run back says which one it is now: the one before is fenced.
-        "runId": seen.job["metadata"].get("annotations", {}).get(RUN_ID) or seen.status.get("runId"),
+        "runId": run_id(seen.job),
+        "standby": spec.standby or None,
         "restoreStore": feasible.restore_store,
         "checkpointRequest": request if request != answered else None,
     }
@@ -49,6 +50,12 @@ def new_attempt(seen: Observed, decision: Decision, feasible: Feasibility, defau
         },
         "spec": {field: value for field, value in fields.items() if value is not None},
     }
+
+
+def run_id(job: Object) -> str | None:
+    """Id of the run that the job trains, None where it is still to be found or begun."""
+    found: str | None = job["metadata"].get("annotations", {}).get(RUN_ID) or job.get("status", {}).get("runId")
+    return found
 
 
 def repairs(seen: Observed, spec: TrainingJobSpec, attempt: str) -> Iterator[Apply]:

@@ -22,7 +22,7 @@ _TROUBLE: Final = frozenset(
         attempt_reasons.HEAD_SILENT,
     }
 )
-_NORMAL: Final = frozenset({attempt_reasons.QUEUED, attempt_reasons.EVICTED})
+_NORMAL: Final = frozenset({attempt_reasons.QUEUED, attempt_reasons.EVICTED, attempt_reasons.STANDBY})
 
 
 def transitions(job: Object, status: Mapping[str, Any], decision: Decision) -> Iterator[Tell]:

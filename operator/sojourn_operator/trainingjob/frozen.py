@@ -12,6 +12,7 @@ from sojourn.api import TrainingJobSpec
 
 _NOT_OF_ATTEMPTS = (
     "suspend",
+    "standby",
     "managedBy",
     "backoffLimit",
     "activeDeadlineSeconds",

@@ -17,7 +17,7 @@ from sojourn_operator.runtime.objects import is_being_deleted, uid_of
 from sojourn_operator.trainingjob import reasons
 from sojourn_operator.trainingjob.attempts import AttemptView
 from sojourn_operator.trainingjob.checks import Json
-from sojourn_operator.trainingjob.children import new_attempt, repairs
+from sojourn_operator.trainingjob.children import new_attempt, repairs, run_id
 from sojourn_operator.trainingjob.decide import Decision, decide
 from sojourn_operator.trainingjob.events import transitions
 from sojourn_operator.trainingjob.feasible import check_feasible
@@ -80,6 +80,8 @@ def _requests(seen: Observed, spec: TrainingJobSpec, decision: Decision) -> list
     actions: list[Action] = []
     if decision.stop is not None:
         actions.append(_ask_to_stop(seen, attempt, decision.stop))
+    if attempt.object["spec"].get("standby") and not spec.standby:
+        actions.append(_patch(attempt, {"standby": False, **({"runId": run} if (run := run_id(seen.job)) else {})}))
     request = spec.checkpoint.request
     answered = seen.status.get("checkpointRequest", {}).get("token")
     if request not in (None, answered, attempt.object["spec"].get("checkpointRequest")):

@@ -36,7 +36,7 @@ _PHASES: Final = {
     "Failed": "Failed",
     "OwnedElsewhere": "OwnedElsewhere",
 }
-_FROM_ATTEMPT: Final = ("step", "epoch", "totalSteps", "metrics", "lastCommit", "workers")
+_FROM_ATTEMPT: Final = ("step", "epoch", "totalSteps", "metrics", "lastCommit", "saveInterval", "workers")
 _FROM_RUN: Final = {"runId": "runId", "prefix": "prefix", "code": "code", "term": "term", "logHead": "head"}
 _OVER: Final = ("Complete", "Failed")
 
@@ -45,7 +45,9 @@ def job_status(seen: Observed, decision: Decision, feasible: Feasibility) -> dic
     """The whole status."""
     status: dict[str, Any] = {**seen.status, "observedGeneration": seen.job["metadata"].get("generation", 0)}
     running = decision.course == "Go" and decision.reason == attempt_reasons.TRAINING
-    status["phase"] = _PHASES.get(decision.course, "Running" if running else "Pending")
+    standby = decision.course == "Go" and decision.reason == attempt_reasons.STANDBY
+    going = "Running" if running else "Standby" if standby else "Pending"
+    status["phase"] = _PHASES.get(decision.course, going)
     status["failures"] = decision.failures
     if decision.number and (decision.attempt is not None or decision.course == "Start"):
         status["attempts"] = decision.number

@@ -192,6 +192,38 @@ def test_an_attempt_from_start_to_stop(start_pods: Callable[[Mapping[str, Any]],
     assert "west" in pods.status["outcome"]["message"]
 
 
+def test_pods_that_stand_by_train_the_run_that_they_are_given(start_pods: Callable[[Mapping[str, Any]], Pods]) -> None:
+    found = attempt()
+    pods = start_pods({**found, "spec": {**found["spec"], "standby": True}})
+    head = pods.start(0, "head")
+    pods.start(1, "worker")
+    status = pods.until(lambda status: status.get("phase") == "Standby")
+    assert status["workers"] == {"wanted": 2, "ready": 2}
+    assert "run" not in status
+    assert not (pods.folder / "store").exists()
+    pods.ask(standby=False)
+    status = pods.until(lambda status: status.get("phase") == "Running" and status.get("step", 0) > 5)
+    launch = {phase["phase"]: phase["seconds"] for phase in status["launch"]}
+    # What takes longest was done before.
+    assert launch["import TensorFlow"] < 0.5
+    pods.ask(stop={"token": "s1", "reason": "Suspend"})
+    status = pods.until(lambda status: "stopped" in status)
+    assert head.wait(60) == 0
+    assert status["stopped"]["step"] == status["lastCommit"]["step"] > 5
+
+
+def test_pods_that_stand_by_stop_when_asked(start_pods: Callable[[Mapping[str, Any]], Pods]) -> None:
+    found = attempt(workers={"replicas": 1}, strategy="Default")
+    pods = start_pods({**found, "spec": {**found["spec"], "standby": True}})
+    head = pods.start(0, "head")
+    pods.until(lambda status: status.get("phase") == "Standby")
+    pods.ask(stop={"token": "s1", "reason": "Delete"})
+    status = pods.until(lambda status: "stopped" in status)
+    assert head.wait(60) == 0
+    assert (status["phase"], status["stopped"]) == ("Suspended", {"token": "s1"})
+    assert not (pods.folder / "store").exists()
+
+
 def test_usual_mistakes_are_told_before_anything_is_started(start_pods: Callable[[Mapping[str, Any]], Pods]) -> None:
     digest = "blake3:" + 64 * "0"
     task = {"entrypoint": "tasks:build", "code": {"archive": {"digest": digest}}}

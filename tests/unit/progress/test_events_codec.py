@@ -31,6 +31,7 @@ ONE_OF_EACH = [
     events.Committed(time=5.0, step=25, bytes=1234, seconds=0.25, stall_seconds=0.01, checkpoint="data/25-3-ab"),
     events.SaveFailed(time=6.0, step=50, error="disk full", will_retry=True),
     events.SaveSkipped(time=6.0, step=51, reason="the save of step 50 is still being written"),
+    events.SaveInterval(time=6.5, seconds=42.5, reason="Overhead", message="why", cost_seconds=1.4),
     events.AttemptFailed(time=7.0, attempt="a1", error="worker 1 was killed", failures=1, backoff_limit=6),
     events.RolledBack(time=8.0, from_step=60, to_step=50, reason="loss is NaN"),
     events.Exported(time=9.0, version=1, formats=("SavedModel", "Keras"), seconds=0.5),
@@ -40,6 +41,7 @@ ONE_OF_EACH = [
     events.Message(time=10.0, level="warning", text="übergroß"),
     events.Stopping(time=9.5, reason="SIGTERM"),
     events.Workers(time=1.5, ready=1, wanted=2),
+    events.StandingBy(time=1.5),
     events.Retired(time=5.0, checkpoints=("data/5-3-ab",)),
 ]
 

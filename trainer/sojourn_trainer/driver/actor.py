@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ray
 
+from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo
 from sojourn.store.open import open_store
+from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.coordinator import AttemptStart, Coordinator, Result
+from sojourn_trainer.driver.launch_plan import LaunchPlan
 from sojourn_trainer.driver.observers import EventQueue, HistoryFiles, Observer, RayMetrics, TensorBoardFiles
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import (
     Outcome,
     ProgressUpdate,
     Request,
-    RunRef,
     SaveId,
     ShardSaved,
     WorkerFailure,
@@ -28,20 +32,45 @@ from sojourn_trainer.workers.assignment import (
 
 
 class CoordinatorActor:
-    """Runs with several threads: a worker may wait for a commit while another reports its shard."""
+    """Runs with several threads: a worker may wait for a commit while another reports its shard.
 
-    def __init__(self, job: Mapping[str, Any], run: RunRef, tensorboard: str | None, failures: int) -> None:
-        store = open_store(run.store)
-        self._log = RunLog.open(store, run.prefix)
+    Args:
+        failures: without a commit between them, before this driver.
+    """
+
+    def __init__(self, failures: int) -> None:
+        self._failures = failures
         self._queue = EventQueue()
+        self._opened = threading.Event()
+        self._plan: LaunchPlan | None = None
+        self._coordinator: Coordinator | None = None
+
+    def open(self, plan: LaunchPlan) -> None:
+        """Coordinate this run from now on. Raises SojournError."""
+        run = plan.prepared.run
+        store = open_store(run.store)
         observers: list[Observer] = [self._queue, HistoryFiles(store, run.prefix), RayMetrics(run.name)]
-        if tensorboard is not None:
-            observers.append(TensorBoardFiles(Path(tensorboard)))
-        parsed = TrainingJob.model_validate(job)
-        self._coordinator = Coordinator(parsed, self._log, observers, Clocks(), failures)
+        if plan.tensorboard is not None:
+            observers.append(TensorBoardFiles(Path(plan.tensorboard)))
+        job = TrainingJob.model_validate(plan.job)
+        log = RunLog.open(store, run.prefix)
+        self._coordinator = Coordinator(job, log, observers, Clocks(), self._failures)
+        self._plan = plan
+        self._opened.set()
+
+    def wait_for_plan(self) -> LaunchPlan:
+        """What to train, once that is known."""
+        self._opened.wait()
+        assert self._plan is not None
+        return self._plan
+
+    def stand_by(self) -> None:
+        """All workers are ready for a run; say so if there is none yet."""
+        if not self._opened.is_set():
+            self._queue.observe(events.StandingBy(time=time.time()))
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """One method of the coordinator, by name."""
+        """One method of the coordinator, by name, once it is open."""
         return getattr(self._coordinator, method)(*arguments)
 
     def drain(self) -> list[str]:
@@ -57,6 +86,15 @@ class DriverHandle:
 
     def __init__(self, actor: Any) -> None:
         self._actor = actor
+
+    def open(self, plan: LaunchPlan) -> None:
+        ray.get(self._actor.open.remote(plan))
+
+    def wait_for_plan(self) -> LaunchPlan:
+        return ray.get(self._actor.wait_for_plan.remote())
+
+    def stand_by(self) -> None:
+        ray.get(self._actor.stand_by.remote())
 
     def begin_attempt(self, attempt_id: str, workers: int, info: Mapping[str, Any]) -> AttemptStart:
         return ray.get(self._actor.call.remote("begin_attempt", attempt_id, workers, info))
@@ -115,6 +153,9 @@ class WorkerHandle:
 
     def save_skipped(self, step: int, reason: str) -> None:
         self._actor.call.remote("save_skipped", step, reason)
+
+    def save_interval(self, cost: SaveCost | None) -> float:
+        return self._call("save_interval", cost)
 
     def wait_for_commit(self, save: SaveId) -> str | None:
         return self._call("wait_for_commit", save)

@@ -6,10 +6,13 @@ import json
 import os
 import queue
 import threading
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-Kind = Literal["stop", "checkpoint", "leaving"]
+from sojourn_trainer.driver.prepare import PreparedRun
+from sojourn_trainer.workers.assignment import RunRef
+
+Kind = Literal["stop", "checkpoint", "leaving", "begin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +20,27 @@ class Command:
     """One order.
 
     Attributes:
-        kind: stop (commit, then end), checkpoint (now), or leaving: a machine will go, so commit what there is.
+        kind: stop (commit, then end), checkpoint (now), leaving: a machine will go, so commit what there is; or
+            begin: the run that a driver in standby has waited for.
         reason: why to stop; the token of the checkpoint, which the commit that answers it names.
         host: the machine's name, for `leaving`.
+        run: a PreparedRun as plain data, for `begin`.
     """
 
     kind: Kind
-    reason: str
+    reason: str = ""
     host: str = ""
+    run: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, prepared: PreparedRun) -> Command:
+        """Train this run."""
+        return cls("begin", run=asdict(prepared))
+
+    @property
+    def prepared(self) -> PreparedRun:
+        """The run of a `begin`."""
+        return PreparedRun(**{**self.run, "run": RunRef(**self.run["run"])})
 
     def encode(self) -> bytes:
         """The command as a line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 
 from sojourn.api import TrainingJob
 from sojourn_trainer.driver.lean_trainer import LeanTrainer
-from sojourn_trainer.driver.prepare import PreparedRun
 from sojourn_trainer.workers.backend import SojournBackendConfig
 from sojourn_trainer.workers.ray_entry import train_in_worker
 
@@ -28,26 +28,19 @@ _RAY_TRAIN_SETTINGS = {
 _WAIT_FOR_MACHINES = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(365 * 24 * 3600)}
 
 
-def build_trainer(
-    job: TrainingJob, prepared: PreparedRun, coordinator: Any, *, machines: int, scratch: Path
-) -> LeanTrainer:
+def build_trainer(job: TrainingJob, coordinator: Any, *, standby: bool, machines: int, scratch: Path) -> LeanTrainer:
     """The Ray Train job for a TrainingJob; nothing runs before its `fit`.
 
     Args:
+        standby: the workers get ready before they wait for a run.
         coordinator: handle of the CoordinatorActor.
         machines: that many join the Ray cluster, each for one worker; 0 where workers may share machines.
         scratch: a local folder for Ray Train's own files; nothing of the run is kept there.
     """
     os.environ.update(_RAY_TRAIN_SETTINGS | (_WAIT_FOR_MACHINES if machines else {}))
     spec = job.spec
-    run = prepared.run
     backend = SojournBackendConfig(
-        run=run,
-        job=job.to_manifest(),
-        job_folder=prepared.job_folder,
-        spec_digest=prepared.spec_digest,
-        devices=spec.workers.devices,
-        coordinator=coordinator,
+        name=job.name, devices=spec.workers.devices, standby=standby, coordinator=coordinator
     )
     return LeanTrainer(
         train_in_worker,
@@ -59,7 +52,7 @@ def build_trainer(
             placement_strategy="STRICT_SPREAD" if machines else "SPREAD" if spec.workers.replicas > 1 else "PACK",
         ),
         run_config=RunConfig(
-            name=f"{run.name}-{run.run_id[:8]}",
+            name=f"{job.name}-{uuid.uuid4().hex[:8]}",
             storage_path=str(scratch),
             failure_config=FailureConfig(max_failures=-1, controller_failure_limit=0),
         ),

@@ -6,6 +6,7 @@ It imports no TensorFlow. Standard output carries events only; everything else g
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ from sojourn import events
 from sojourn.api import TrainingJob
 from sojourn.errors import SojournError
 from sojourn.store.open import open_store
-from sojourn_trainer.driver.commands import read_commands
+from sojourn_trainer.driver.commands import Command, read_commands
 from sojourn_trainer.driver.prepare import PreparedRun, load_job
 from sojourn_trainer.settings import read_settings
 from sojourn_trainer.workers.assignment import Outcome, Request, RunRef
@@ -47,13 +48,15 @@ class DriverOptions:
     """What the supervisor tells the driver.
 
     Attributes:
-        prepared: the run, and where its job lies.
+        prepared: the run, and where its job lies; None to stand by for one, of which a command tells.
+        job: path of the job's manifest, for as long as there is no run that has it.
         ray_address: of Ray's head.
         machines: how many machines must have joined Ray before training begins, one per worker; 0: do not look.
         failures: without a commit between them, before this driver.
     """
 
-    prepared: PreparedRun
+    prepared: PreparedRun | None
+    job: Path | None
     ray_address: str
     machines: int
     failures: int
@@ -64,10 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     out = _claim_stdout()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     options = _parse(arguments)
-    run = options.prepared.run
     try:
-        job = load_job(open_store(run.store), run.prefix, options.prepared.job_folder)
-        return Driver(options, job, out).run()
+        return Driver(options, _job_of(options), out).run()
     except SojournError as error:
         _write(out, events.encode(_failed(error.message, error.hint, error.exit_code, type(error).__name__)))
         return error.exit_code
@@ -87,6 +88,8 @@ class Driver:
         self._signals: list[int] = []
         self._commands = read_commands(sys.stdin.fileno())
         self._stop_reason = ""
+        self._opened = False
+        self._asked_early: list[Command] = []
         self._machines_seen = -1
         self._left_ray_train = False
         self._completed = False
@@ -101,7 +104,8 @@ class Driver:
 
         require_listener(self._options.ray_address)
         # Under this name the dashboard lists it, and links its log.
-        named = ray.job_config.JobConfig(metadata={"job_name": self._options.prepared.run.prefix})
+        prepared = self._options.prepared
+        named = ray.job_config.JobConfig(metadata={"job_name": prepared.run.prefix if prepared else self._job.name})
         ray.init(
             address=self._options.ray_address,
             namespace=_RAY_NAMESPACE,
@@ -120,17 +124,16 @@ class Driver:
                 name=f"coordinator-{uuid.uuid4()}",
                 scheduling_strategy=here,
             )
-            .remote(
-                self._job.to_manifest(),
-                self._options.prepared.run,
-                self._tensorboard_folder(),
-                self._options.failures,
-            )
+            .remote(self._options.failures)
         )
         coordinator = DriverHandle(actor)
+        if prepared is not None:
+            self._open(coordinator, prepared)
         self._wait_for_machines(coordinator)
         error = None if self._stop_reason else self._train(actor, coordinator)
         log.info("Ray Train has ended")
+        if not self._opened:
+            return self._leave_standby(error)
         if self._completed:
             ray.shutdown()
             return EXIT_COMPLETED
@@ -142,6 +145,23 @@ class Driver:
             os._exit(code)  # its thread is still at work, and would end this process in a way of its own
         ray.shutdown()
         return code
+
+    def _open(self, coordinator: DriverHandle, prepared: PreparedRun) -> None:
+        """Have this run trained, and what was asked for before there was one."""
+        from sojourn_trainer.driver.launch_plan import LaunchPlan
+
+        coordinator.open(LaunchPlan(prepared, self._job.to_manifest(), tensorboard_folder(prepared.run)))
+        self._opened = True
+        for command in self._asked_early:
+            self._act_on(coordinator, command)
+
+    def _leave_standby(self, error: BaseException | None) -> int:
+        """The end of a driver that was given no run."""
+        if not self._stop_reason:
+            log.error("Ray Train ended in standby", exc_info=error)
+            os._exit(EXIT_CRASHED)
+        self._emit(events.Suspended(time=time.time(), step=0, reason=self._stop_reason))
+        os._exit(EXIT_SUSPENDED)  # Ray Train's thread waits for a run that will not come
 
     def _wait_for_machines(self, coordinator: DriverHandle) -> None:
         """Wait until all machines have joined Ray, or somebody asks to stop."""
@@ -173,8 +193,8 @@ class Driver:
 
         trainer = build_trainer(
             self._job,
-            self._options.prepared,
             actor,
+            standby=self._options.prepared is None,
             machines=self._options.machines,
             scratch=read_settings().scratch / "ray-train",
         )
@@ -196,6 +216,10 @@ class Driver:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 self._machines_joined()
+            if not self._opened:
+                if self._stop_reason:
+                    break
+                continue
             if not self._completed and coordinator.is_complete():
                 self._say_completed(coordinator)
             if self._options.machines and self._completed:
@@ -210,17 +234,26 @@ class Driver:
         if self._signals:
             self._stop(coordinator, signal.Signals(self._signals.pop()).name)
         while not self._commands.empty():
-            command = self._commands.get()
-            if command.kind == "stop":
+            self._act_on(coordinator, self._commands.get())
+
+    def _act_on(self, coordinator: DriverHandle, command: Command) -> None:
+        match command.kind:
+            case "stop":
                 self._stop(coordinator, command.reason)
-                continue
-            if command.kind == "leaving":
-                coordinator.expect_loss(command.host)
-            coordinator.ask(Request.CHECKPOINT, command.reason)
+            case "begin":
+                self._job = _job_of_run(command.prepared)
+                self._open(coordinator, command.prepared)
+            case _ if not self._opened:
+                self._asked_early.append(command)
+            case _:
+                if command.kind == "leaving":
+                    coordinator.expect_loss(command.host)
+                coordinator.ask(Request.CHECKPOINT, command.reason)
 
     def _stop(self, coordinator: DriverHandle, reason: str) -> None:
         self._stop_reason = self._stop_reason or reason
-        coordinator.ask(Request.STOP, reason)
+        if self._opened:
+            coordinator.ask(Request.STOP, reason)
 
     def _nothing_follows(self, coordinator: DriverHandle) -> bool:
         """Whether all is committed: the group has stopped, or none trains, such as while it is formed."""
@@ -271,12 +304,6 @@ class Driver:
             )
         )
 
-    def _tensorboard_folder(self) -> str | None:
-        """TensorBoard reads folders, so its files are kept with runs in a directory."""
-        run = self._options.prepared.run
-        scheme, _, path = run.store.partition("://")
-        return str(Path(path) / run.prefix / "tensorboard") if scheme == "file" else None
-
     def _drain(self, coordinator: DriverHandle) -> None:
         for line in coordinator.drain():
             _write(self._out, line)
@@ -286,6 +313,12 @@ class Driver:
 
     def _emit_launch(self, phase: str, begun: float) -> None:
         self._emit(events.Launch(time=time.time(), phase=phase, seconds=time.monotonic() - begun))
+
+
+def tensorboard_folder(run: RunRef) -> str | None:
+    """TensorBoard reads folders, so its files are kept with runs in a directory."""
+    scheme, _, path = run.store.partition("://")
+    return str(Path(path) / run.prefix / "tensorboard") if scheme == "file" else None
 
 
 def require_listener(address: str) -> None:
@@ -320,11 +353,25 @@ def _failed(message: str, hint: str, exit_code: int, reason: str = "") -> events
 
 def _parse(arguments: Sequence[str]) -> DriverOptions:
     parser = argparse.ArgumentParser(prog="python -m sojourn_trainer.driver")
-    for name in ("store", "prefix", "name", "run-id", "job-folder", "spec-digest", "ray-address"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--ray-address", required=True)
+    parser.add_argument("--standby", type=Path, metavar="JOB", help="stand by to train this job's run")
+    for name in ("store", "prefix", "name", "run-id", "job-folder", "spec-digest"):
+        parser.add_argument(f"--{name}", default="")
     for name in ("machines", "failures"):
         parser.add_argument(f"--{name}", type=int, default=0)
     found = parser.parse_args(arguments)
     run = RunRef(found.store, found.prefix, found.name, found.run_id)
-    prepared = PreparedRun(run, found.job_folder, found.spec_digest)
-    return DriverOptions(prepared, found.ray_address, found.machines, found.failures)
+    prepared = None if found.standby else PreparedRun(run, found.job_folder, found.spec_digest)
+    return DriverOptions(prepared, found.standby, found.ray_address, found.machines, found.failures)
+
+
+def _job_of(options: DriverOptions) -> TrainingJob:
+    if options.prepared is not None:
+        return _job_of_run(options.prepared)
+    assert options.job is not None
+    return TrainingJob.model_validate(json.loads(options.job.read_text()))
+
+
+def _job_of_run(prepared: PreparedRun) -> TrainingJob:
+    run = prepared.run
+    return load_job(open_store(run.store), run.prefix, prepared.job_folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import signal
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from sojourn import events
+from sojourn.api import TrainingJob
 from sojourn_trainer.driver.commands import Command
 from sojourn_trainer.driver.prepare import PreparedRun
 from sojourn_trainer.node.children import start_child, stop_group
+from sojourn_trainer.settings import read_settings
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +27,35 @@ log = logging.getLogger(__name__)
 class DriverStart:
     """What a driver is told when it starts; see DriverOptions of the driver."""
 
-    prepared: PreparedRun
+    prepared: PreparedRun | None
+    job: TrainingJob
     ray_address: str
     machines: int
     failures: int
 
     def command(self) -> list[str]:
         """The command line."""
-        run = self.prepared.run
         return [
             *(sys.executable, "-m", "sojourn_trainer.driver"),
-            *("--store", run.store, "--prefix", run.prefix, "--name", run.name, "--run-id", run.run_id),
-            *("--job-folder", self.prepared.job_folder, "--spec-digest", self.prepared.spec_digest),
+            *(_of_run(self.prepared) if self.prepared is not None else ("--standby", self._write_job())),
             *("--ray-address", self.ray_address),
             *("--machines", str(self.machines), "--failures", str(self.failures)),
         ]
+
+    def _write_job(self) -> str:
+        folder = read_settings().scratch
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "standby.json"
+        path.write_text(json.dumps(self.job.to_manifest()))
+        return str(path)
+
+
+def _of_run(prepared: PreparedRun) -> tuple[str, ...]:
+    run = prepared.run
+    return (
+        *("--store", run.store, "--prefix", run.prefix, "--name", run.name, "--run-id", run.run_id),
+        *("--job-folder", prepared.job_folder, "--spec-digest", prepared.spec_digest),
+    )
 
 
 class DriverProcess:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             ray_address=found.ray_address or "auto",
             limit_seconds=job.spec.active_deadline_seconds,
         )
-        supervisor = Supervisor(job, prepared, renderer, stops, around)
+        supervisor = Supervisor(job, lambda: prepared, renderer, stops, around)
         try:
             return supervisor.run()
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sojourn import events
@@ -51,13 +52,23 @@ class Surroundings:
 
 
 class Supervisor:
-    """Runs one prepared job to its end."""
+    """Runs one job to its end.
+
+    Args:
+        prepare: finds or begins the run. While it has none, everything that needs no run gets ready for it.
+    """
 
     def __init__(
-        self, job: TrainingJob, prepared: PreparedRun, renderer: Renderer, stops: Stops, around: Surroundings
+        self,
+        job: TrainingJob,
+        prepare: Callable[[], PreparedRun | None],
+        renderer: Renderer,
+        stops: Stops,
+        around: Surroundings,
     ) -> None:
         self._job = job
-        self._prepared = prepared
+        self._prepare = prepare
+        self._prepared: PreparedRun | None = None
         self._renderer = renderer
         self._stops = stops
         self._around = around
@@ -78,6 +89,7 @@ class Supervisor:
     def run(self) -> int:
         """Returns the exit code. Ray runs on until `close`."""
         try:
+            self._prepared = self._prepare()
             code = self._attempts()
         except SojournError as error:
             self._fail(error.message, error.hint, error.exit_code, type(error).__name__)
@@ -125,17 +137,21 @@ class Supervisor:
 
     def _suspend(self) -> int:
         """The end of a node that was stopped while no driver ran: everything there is, is committed."""
+        self._show(events.Suspended(time=time.time(), step=self._newest_step(), reason=self._stops.reason))
+        return _SUSPENDED
+
+    def _newest_step(self) -> int:
+        if self._prepared is None:
+            return 0
         run = self._prepared.run
         latest = RunLog.open(open_store(run.store), run.prefix).state.latest
-        step = latest.step if latest is not None else 0
-        self._show(events.Suspended(time=time.time(), step=step, reason=self._stops.reason))
-        return _SUSPENDED
+        return latest.step if latest is not None else 0
 
     def _drive(self) -> int:
         """One driver process from start to end; returns its exit code, or _HEAD_LOST."""
         address = self._ray.plan.address if self._ray else self._around.ray_address
         driver = DriverProcess(
-            DriverStart(self._prepared, address, self._around.machines, self._backoff.failures),
+            DriverStart(self._prepared, self._job, address, self._around.machines, self._backoff.failures),
             self._ray.plan.environment if self._ray else {},
         )
         for command in self._open.values():
@@ -144,6 +160,7 @@ class Supervisor:
         head_lost = False
         while driver.running:
             self._forward(driver)
+            self._give_run(driver)
             told = self._pass_on(driver, told)
             head_lost = self._ray is not None and not self._ray.running
             if head_lost or self._stops.overdue or self._nothing_follows():
@@ -156,6 +173,18 @@ class Supervisor:
         if self._suspended:
             return _SUSPENDED
         return _HEAD_LOST if head_lost else code
+
+    def _give_run(self, driver: DriverProcess) -> None:
+        """Tell a driver in standby which run it is to train, once that is known."""
+        if self._prepared is not None:
+            return
+        try:
+            self._prepared = self._prepare()
+        except SojournError:
+            driver.end()
+            raise
+        if self._prepared is not None:
+            driver.send(Command.begin(self._prepared))
 
     def _nothing_follows(self) -> bool:
         """Whether the driver only waits for Ray Train to end a group, in a Ray that ends next."""
@@ -197,7 +226,7 @@ class Supervisor:
         self._show(
             events.AttemptFailed(
                 time=time.time(),
-                attempt=self._prepared.run.run_id,
+                attempt=self._prepared.run.run_id if self._prepared else "",
                 error=what,
                 failures=self._backoff.failures,
                 backoff_limit=self._backoff.limit,
@@ -236,6 +265,7 @@ class Supervisor:
 
     def _export(self) -> int:
         assert self._job.spec.export is not None
+        assert self._prepared is not None
         try:
             exported = export_run(self._prepared.run, self._job.spec.export.formats)
         except SojournError as error:

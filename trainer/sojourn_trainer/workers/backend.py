@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,18 +16,23 @@ from ray.train.backend import Backend, BackendConfig
 from sojourn_trainer.driver.actor import DriverHandle
 from sojourn_trainer.strategies import Place
 from sojourn_trainer.workers import mailbox
-from sojourn_trainer.workers.assignment import Assignment, RunRef
+from sojourn_trainer.workers.assignment import Assignment
 
 
 @dataclass
 class SojournBackendConfig(BackendConfig):
-    """Everything a worker group needs that is the same for all its starts."""
+    """Everything a worker group needs before it is known which run it trains.
 
-    run: RunRef
-    job: Mapping[str, Any]
-    job_folder: str
-    spec_digest: str
+    Attributes:
+        name: of the job.
+        devices: logical devices wanted on each machine.
+        standby: whether to get ready, and then to wait for a run.
+        coordinator: the coordinator's actor.
+    """
+
+    name: str
     devices: int | None
+    standby: bool
     coordinator: Any
 
     @property
@@ -36,7 +40,7 @@ class SojournBackendConfig(BackendConfig):
         return SojournBackend
 
     def to_dict(self) -> dict[str, Any]:
-        return {"run": self.run.name, "runId": self.run.run_id}
+        return {"run": self.name}
 
 
 class SojournBackend(Backend):
@@ -44,16 +48,20 @@ class SojournBackend(Backend):
 
     def on_start(self, worker_group: Any, backend_config: SojournBackendConfig) -> None:
         """Raises whatever forbids another attempt; Ray Train then ends the run instead of trying again."""
-        config = backend_config
+        config, coordinator = backend_config, DriverHandle(backend_config.coordinator)
+        if config.standby:
+            worker_group.execute(_import_tensorflow)
+            coordinator.stand_by()
+        plan = coordinator.wait_for_plan()
         places = worker_group.execute(_reserve_address)
         attempt_id = str(uuid.uuid4())
         hosts = [address.rpartition(":")[0] for address in places]
-        start = DriverHandle(config.coordinator).begin_attempt(attempt_id, len(places), {"hosts": hosts})
+        start = coordinator.begin_attempt(attempt_id, len(places), {"hosts": hosts})
         first = Assignment(
-            run=config.run,
-            job=config.job,
-            job_folder=config.job_folder,
-            spec_digest=config.spec_digest,
+            run=plan.prepared.run,
+            job=plan.job,
+            job_folder=plan.prepared.job_folder,
+            spec_digest=plan.prepared.spec_digest,
             attempt_id=attempt_id,
             term=start.term,
             place=Place(tuple(places), 0, config.devices),
@@ -67,6 +75,11 @@ class SojournBackend(Backend):
                 for rank in range(len(places))
             ]
         )
+
+
+def _import_tensorflow() -> None:
+    """The longest part of a start that needs no run. No device is touched before the strategy is made."""
+    import sojourn_trainer.loop.fit  # noqa: F401
 
 
 def _reserve_address() -> str:

@@ -10,7 +10,7 @@ from helpers.crashes import crash_at_every_write
 from helpers.journeys import Twin
 from helpers.operator import Harness
 from sojourn_operator.resources import CHECKPOINT_TRANSFERS, MIGRATIONS, REMOTE_CLUSTERS, TRAINING_JOBS
-from sojourn_operator.runtime.conditions import get_condition, is_true, reason_of
+from sojourn_operator.runtime.conditions import condition, get_condition, is_true, reason_of, with_conditions
 
 
 @pytest.fixture
@@ -43,13 +43,72 @@ def test_the_run_goes_on_at_the_target_from_the_step_at_which_the_source_stopped
     assert status["phase"] == "Complete"
     assert (status["committedStep"], status["resumedStep"]) == (100, 100)
     assert [(stage["name"], stage["phase"]) for stage in status["pipeline"]] == [
-        (name, "Succeeded") for name in ("Preflight", "Checkpoint", "Transfer", "Verify", "Fence", "Resume")
+        (name, "Succeeded") for name in ("Preflight", "Standby", "Checkpoint", "Transfer", "Verify", "Fence", "Resume")
     ]
     assert status["bytes"] == 100_000
-    assert set(status["seconds"]) == {"Preflight", "Checkpoint", "Transfer", "Verify", "Fence", "Resume"}
+    assert set(status["seconds"]) == {"Preflight", "Standby", "Checkpoint", "Transfer", "Verify", "Fence", "Resume"}
     assert status["downtimeSeconds"] >= 0
     assert reason_of(migration, "AwaitingTarget") == "TargetWentOn"
     assert twin.logs.told == ["fence of digits: holds"]
+
+
+def test_the_source_trains_until_the_target_is_ready_for_the_run(twin: Twin) -> None:
+    twin.logs.pods_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    status = twin.migration(twin.east)["status"]
+    assert (status["phase"], status["pipeline"][1]["reason"]) == ("Standby", "Starting")
+    # What there is so far is brought meanwhile.
+    assert twin.west.one(CHECKPOINT_TRANSFERS, "team", "go-receive")["status"]["verified"]["step"] == 100
+    assert twin.train(twin.east, 20)
+    twin.settle()
+    assert phase(twin.east) == "Running"
+    twin.logs.pods_pause = False
+    twin.west.patch(TRAINING_JOBS, "team", "digits", {"metadata": {"labels": {"look": "again"}}})
+    twin.advance(20)
+    assert phase(twin.east) == "Suspended"
+    assert twin.train(twin.west, 1)
+    twin.advance(10)
+    status = twin.migration(twin.east)["status"]
+    assert (status["phase"], status["committedStep"], status["resumedStep"]) == ("Complete", 120, 120)
+
+
+def test_a_target_that_does_not_get_ready_never_stops_the_source(twin: Twin) -> None:
+    twin.logs.pods_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    status = twin.west.one(TRAINING_JOBS, "team", "digits")["status"]
+    failed = condition("Failed", True, "BackoffLimitExceeded", "no such image")
+    conditions = with_conditions(status["conditions"], [failed], 1, twin.clock.now())
+    twin.west.patch_status(TRAINING_JOBS, "team", "digits", conditions=conditions)
+    twin.advance(20)
+    migration = twin.migration(twin.east)
+    assert reason_of(migration, "Failed") == "TargetFailed"
+    assert "no such image" in (get_condition(migration, "Failed") or {})["message"]
+    assert phase(twin.east) == "Running"
+    assert twin.east.one(TRAINING_JOBS, "team", "digits")["spec"].get("suspend") is not True
+    assert twin.west.names(TRAINING_JOBS) == []
+    assert twin.train(twin.east, 1)
+
+
+def test_one_that_is_deleted_while_the_target_gets_ready_leaves_the_source_alone(twin: Twin) -> None:
+    twin.logs.pods_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    twin.east.delete(MIGRATIONS, "team", "go")
+    twin.advance(20)
+    assert twin.east.names(MIGRATIONS) == []
+    assert twin.west.names(TRAINING_JOBS) == []
+    assert phase(twin.east) == "Running"
+
+
+def test_without_standby_the_source_stops_first(twin: Twin) -> None:
+    twin.logs.pods_pause = True
+    twin.migrate(twin.east, **WEST, resume={"standby": False})
+    twin.settle()
+    assert phase(twin.east) == "Suspended"
+    assert phase(twin.west) == "Running"
+    assert "Standby" not in [stage["name"] for stage in twin.migration(twin.east)["status"]["pipeline"]]
 
 
 def test_the_movers_go_when_all_is_told(twin: Twin) -> None:
@@ -251,7 +310,7 @@ def test_a_partition_at_the_fence_is_waited_out(twin: Twin) -> None:
     run.fence = cut  # type: ignore[method-assign]
     twin.advance(60)
     assert run.fenced_by
-    assert phase(twin.west) == "Suspended"
+    assert phase(twin.west) == "Standby"
     assert phase(twin.east) == "Suspended"
     twin.east.remote_ports["west"].down = False
     twin.advance(180)

@@ -155,7 +155,7 @@ def test_a_job_waits_for_what_is_missing_and_goes_on_when_it_comes() -> None:
     target.harness.advance(60)
     assert target.problems == []
     assert target.notes("Versions not checked")
-    assert target.harness.one(MIGRATIONS, "team", "go")["status"]["phase"] == "Checkpoint"
+    assert target.harness.one(MIGRATIONS, "team", "go")["status"]["phase"] == "Standby"
 
 
 def test_no_secret_is_made_or_read() -> None:

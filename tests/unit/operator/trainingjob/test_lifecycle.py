@@ -52,6 +52,36 @@ def test_it_trains_and_completes() -> None:
     assert [stage["phase"] for stage in status["pipeline"]] == 3 * ["Succeeded"]
 
 
+def test_one_that_stands_by_waits_for_its_run() -> None:
+    it = world({"spec.standby": True})
+    it.harness.settle()
+    head = it.head(1)["metadata"]
+    assert it.attempt(1)["spec"]["standby"] is True
+    it.report(1, phase="Standby", head={"pod": head["name"], "uid": head["uid"]})
+    assert it.phase == "Standby"
+    assert it.condition("Running") == ("False", "Standby")
+    assert "Standby" in events(it)
+    it.harness.advance(3600)
+    it.report(1, heartbeatTime=it.now)
+    assert it.phase == "Standby"  # no deadline runs while it waits
+    it.harness.patch(TRAINING_JOBS, NAMESPACE, "digits", {"metadata": {"annotations": {"sojourn.dev/run-id": "given"}}})
+    it.patch(standby=False)
+    spec = it.attempt(1)["spec"]
+    assert (spec["standby"], spec["runId"]) == (False, "given")
+    it.start()
+    assert (it.phase, it.job["status"]["attempts"]) == ("Running", 1)
+
+
+def test_one_that_stands_by_is_suspended_at_once() -> None:
+    it = world({"spec.standby": True})
+    it.harness.settle()
+    head = it.head(1)["metadata"]
+    it.report(1, phase="Standby", head={"pod": head["name"], "uid": head["uid"]})
+    it.patch(suspend=True)
+    it.harness.settle()
+    assert it.harness.names(JOBS) == []
+
+
 def test_a_complete_job_is_left_alone() -> None:
     it = world()
     it.start()

@@ -109,6 +109,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
+        self.given: list[str | None] = []
+
+    def run_given(self, found: dict[str, Any]) -> None:
+        self.given.append(found["spec"].get("runId"))
 
     def stop_asked(self, token: str, reason: str) -> None:
         self.calls.append(("stop", token, reason))
@@ -139,3 +143,11 @@ def test_each_request_is_heard_once() -> None:
     again = Heard()
     Requests().tell(found, again)
     assert again.calls == [("checkpoint", "new"), ("leaving", "digits-1-1")]
+
+
+def test_one_that_stands_by_is_given_its_run_when_that_ends() -> None:
+    heard, requests = Heard(), Requests()
+    requests.tell({"spec": {"standby": True}}, heard)
+    assert heard.given == []
+    requests.tell({"spec": {"standby": False, "runId": "r"}}, heard)
+    assert heard.given == ["r"]

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sojourn import events
 from sojourn.api import TrainingJob
-from sojourn.errors import SojournError, StoreError
+from sojourn.errors import StoreError
 from sojourn.incluster import ApiError, ObjectClient
 from sojourn.progress.plain import PlainRenderer
 from sojourn.store.base import Store
@@ -71,6 +71,9 @@ class Head:
             pod.report_seconds,
         )
         self._supervisor: Supervisor | None = None
+        self._given = threading.Event()
+        if not found["spec"].get("standby"):
+            self._given.set()
         self.place: LogPlace | None = None
 
     def __enter__(self) -> Self:
@@ -102,6 +105,12 @@ class Head:
             if pods:
                 threading.Thread(target=self._let_go, args=(pods,), name="let-go", daemon=True).start()
 
+    def run_given(self, found: dict[str, Any]) -> None:
+        """The attempt, which may have stood by, is to train its run."""
+        if not self._given.is_set():
+            self._found = found
+            self._given.set()
+
     def stop_asked(self, token: str, reason: str) -> None:
         """The operator asks to stop."""
         self._stop_token = token
@@ -129,16 +138,21 @@ class Head:
             self._remove(left)
 
     def _train(self, watcher: Watcher) -> int:
+        around = Surroundings(
+            ray=pod_head(self._job, self._pod),
+            machines=self._job.spec.workers.replicas,
+            failures=self._report.all_failures,
+        )
+        self._supervisor = Supervisor(self._job, self._open_run, self, self._stops, around)
+        watcher.start()
+        return self._supervisor.run()
+
+    def _open_run(self) -> PreparedRun | None:
+        """The run that is to be trained, None while it is waited for. Raises SojournError."""
+        if not self._given.is_set():
+            return None
         begun = time.monotonic()
-        try:
-            prepared = self._prepare()
-        except SojournError as error:
-            kind = type(error).__name__
-            code = error.exit_code
-            self.show(
-                events.Failed(time=time.time(), message=error.message, hint=error.hint, exit_code=code, reason=kind)
-            )
-            return code
+        prepared = self._prepare()
         self.show(events.Launch(time=time.time(), phase="open the run", seconds=time.monotonic() - begun))
         run = prepared.run
         found = {"runId": run.run_id, "name": run.name, "prefix": run.prefix}
@@ -146,14 +160,7 @@ class Head:
             # Whoever moves the run needs it: a ConfigMap stays behind, the run's own archive does not.
             found["code"] = self._code
         self._reporter.change(run={**self._report.fields.get("run", {}), **found})
-        around = Surroundings(
-            ray=pod_head(self._job, self._pod),
-            machines=self._job.spec.workers.replicas,
-            failures=self._report.all_failures,
-        )
-        self._supervisor = Supervisor(self._job, prepared, self, self._stops, around)
-        watcher.start()
-        return self._supervisor.run()
+        return prepared
 
     def _prepare(self) -> PreparedRun:
         """Find or begin the run, with the job and its code in its folder. Raises SojournError."""

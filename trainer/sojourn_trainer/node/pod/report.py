@@ -46,11 +46,18 @@ class AttemptReport:
         """Take in an event. Returns how long it may wait to be reported, None: no longer than progress."""
         self._fold(event)
         match event:
-            case events.Workers() | events.Started() | events.AttemptFailed() | events.Exported() | events.Stopping():
+            case (
+                events.Workers()
+                | events.StandingBy()
+                | events.Started()
+                | events.AttemptFailed()
+                | events.Exported()
+                | events.Stopping()
+            ):
                 return AT_ONCE
             case events.Committed():
                 return AT_ONCE if event.requests else SOON
-            case events.Retired():
+            case events.Retired() | events.SaveInterval():
                 return SOON
         return None
 
@@ -62,6 +69,8 @@ class AttemptReport:
                 self._merge("head", dashboardURL=event.url)
             case events.Workers():
                 self.fields["workers"] = {"wanted": event.wanted, "ready": event.ready}
+            case events.StandingBy():
+                self._phase("Standby")
             case events.Started():
                 self._started(event)
             case events.Progress():
@@ -72,6 +81,8 @@ class AttemptReport:
                 self._committed(event)
             case events.Retired():
                 self.fields["retired"] = [*self.fields.get("retired", ()), *event.checkpoints][-_KEPT:]
+            case events.SaveInterval():
+                self._save_interval(event)
             case events.AttemptFailed():
                 self.fields["failures"] = max(0, event.failures - self._prior)
                 self._phase("Starting")
@@ -152,6 +163,15 @@ class AttemptReport:
             kind, _, token = request.partition(" ")
             if kind == CHECKPOINT:
                 self.fields["checkpointRequest"] = {"token": token, "step": event.step}
+
+    def _save_interval(self, event: events.SaveInterval) -> None:
+        self.fields["saveInterval"] = {
+            "seconds": round(event.seconds, 3),
+            "reason": event.reason,
+            "message": event.message,
+            "costSeconds": round(event.cost_seconds, 3),
+            "writeSeconds": round(event.write_seconds, 3),
+        }
 
     def _exported(self, event: events.Exported) -> None:
         export: Fields = {"version": event.version, "formats": list(event.formats), "step": event.step}

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 class Listener(Protocol):
     """Whoever acts on requests. Calls come from the watcher's thread."""
 
+    def run_given(self, found: dict[str, Any]) -> None: ...
+
     def stop_asked(self, token: str, reason: str) -> None: ...
 
     def checkpoint_asked(self, token: str) -> None: ...
@@ -34,6 +36,8 @@ class Requests:
     def tell(self, found: dict[str, Any], listener: Listener) -> None:
         """Pass on what is new in a state of the object."""
         spec, status = found.get("spec", {}), found.get("status", {})
+        if not spec.get("standby"):
+            listener.run_given(found)
         stop = spec.get("stop") or {}
         token = stop.get("token", "")
         if token not in ("", self._stop, (status.get("stopped") or {}).get("token")):

@@ -29,7 +29,7 @@ _LOOK_SECONDS = 1.0
 _SPREAD_SECONDS = 2.0
 _ENDED = ("Succeeded", "Suspended", "Failed", "Lost")
 # While nothing is trained, there is nothing to commit.
-_IDLE = ("Pending", "Starting", None)
+_IDLE = ("Pending", "Starting", "Standby", None)
 
 
 class Worker:
