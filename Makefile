@@ -102,6 +102,10 @@ bench-operator: setup ## the operator with 1,000 jobs and a real kube-apiserver:
 bench-transfer: setup ## a run carried over a link, beside a null pipeline, rclone, rsync and aria2 (BENCH_ARGS=--megabytes=4096)
 	$(BIN)/python benchmarks/transfer.py $(BENCH_ARGS)
 
+.PHONY: bench-crash
+bench-crash: setup ## kill, fail and cut the power at every system call of the core writer (CRASH_ARGS=--every=50: a sample)
+	PYTHONPATH=tests $(BIN)/python benchmarks/crash.py $(CRASH_ARGS)
+
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
 	@failed=0; run() { echo "$$*"; "$$@" || failed=1; }; \

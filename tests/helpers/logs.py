@@ -41,7 +41,8 @@ def account(store: Store, prefix: str = PREFIX) -> list[dict[str, Any]]:
     keys = [item.key for item in store.list(f"{prefix}/log")]
     stored = [store.read(key) for key in keys]
     entries = [json.loads(data) for data in stored]
-    term, attempt, fence, before, snapshot = 0, "", "", "", 0
+    parent = entries[0].get("parent", {}) if entries else {}
+    term, attempt, fence, before, snapshot = parent.get("term", 0), "", "", "", 0
     pins: dict[str, dict[str, Any]] = {}
     for index, (key, data, entry) in enumerate(zip(keys, stored, entries, strict=True)):
         assert key == f"{prefix}/log/{index:020}.json"

@@ -21,6 +21,7 @@ from sojourn.store.posix import PosixStore
 
 _HUNG_SECONDS = 3600.0
 _FOLDER = re.compile(r"\d+-(?P<term>\d+)-.+")
+_SNAPSHOT = re.compile(r"state/(?P<index>\d{20})-.+\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ def sweep(
     for key in garbage(log.store, log.prefix, log.refresh()):
         freed += delete_folder(log.store, f"{log.prefix}/{key}")
         deleted.append(key)
+    for key, size in lost_snapshots(log.store, log.prefix, log.state):
+        log.store.delete(f"{log.prefix}/{key}")
+        freed += size
     return SweepReport(retired, tuple(deleted), freed)
 
 
@@ -87,6 +91,21 @@ def garbage(store: Store, prefix: str, state: RunState) -> list[str]:
             gone.append(key)
     exports = {f"export/{name}" for name in store.list_folders(f"{prefix}/export")}
     return [*gone, *sorted(exports & set(state.retired) - alive)]
+
+
+def lost_snapshots(store: Store, prefix: str, state: RunState) -> list[tuple[str, int]]:
+    """Keys and bytes of files of large snapshots that no reader needs: superseded, or of a writer that was killed.
+
+    A file is named after the entry that is to refer to it, so where that entry is there, it is decided.
+    """
+    found = [(info.key.removeprefix(f"{prefix}/"), info.size) for info in store.list(f"{prefix}/state")]
+    return [
+        (key, size)
+        for key, size in found
+        if key not in state.state_files
+        and (match := _SNAPSHOT.fullmatch(key))
+        and int(match["index"]) <= state.head.index
+    ]
 
 
 def delete_folder(store: Store, folder: str) -> int:

@@ -169,3 +169,26 @@ def test_what_killed_writers_left_goes_when_the_next_attempt_begins(tmp_path: Pa
 
 def test_a_store_without_half_written_files_has_nothing_to_sweep() -> None:
     assert sweep_interrupted(trained_run(MemoryStore(), Clock().env())) == 0
+
+
+def test_files_of_snapshots_that_nobody_reads_go() -> None:
+    clock = Clock()
+    log = trained_run(MemoryStore(), clock.env())
+    head = log.state.head.index
+    lost = f"{log.prefix}/state/{head:020}-of-a-killed-writer.json"
+    being_written = f"{log.prefix}/state/{head + 2:020}-x.json"
+    for key in (lost, being_written):
+        log.store.put(key, b"{}")
+    assert sweep(log, RetentionPolicy(keep_last=3), term=1, now=clock.time).bytes == 2
+    assert [info.key for info in log.store.list(f"{log.prefix}/state")] == [being_written]
+
+
+def test_the_snapshot_that_readers_begin_from_stays() -> None:
+    clock = Clock()
+    log = trained_run(MemoryStore(), clock.env())
+    for number in range(100):
+        log.pin([log.state.commits[0].checkpoint], holder=f"{number} {'x' * 1000}", until=None)
+    (kept,) = log.state.state_files
+    sweep(log, RetentionPolicy(keep_last=3), term=1, now=clock.time)
+    assert [info.key for info in log.store.list(f"{log.prefix}/state")] == [f"{log.prefix}/{kept}"]
+    assert RunLog.open(log.store, log.prefix).state == log.state
