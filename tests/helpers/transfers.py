@@ -81,12 +81,15 @@ def incoming(ends: Ends, to: Place, *, moves: bool = False, clock: Clock | None 
 
 
 class Cutter:
-    """A proxy that cuts every connection after so many bytes of the answers, for the first `cuts` connections."""
+    """A proxy that cuts every connection after so many bytes of the answers, for the first `cuts` connections.
+
+    `given` counts the bytes of answers that passed.
+    """
 
     def __init__(self, cuts: int, after: int) -> None:
         self.cuts, self.after = cuts, after
         self._lock = threading.Lock()
-        self.connections = 0
+        self.connections = self.given = 0
 
     def before(self, port: int) -> int:
         """Port that leads to `port`."""
@@ -102,13 +105,16 @@ class Cutter:
                 left = self.after if self.connections <= self.cuts else 1 << 60
             upstream = socket.create_connection(("127.0.0.1", port))
             for source, sink in ((client, upstream), (upstream, client)):
-                threading.Thread(target=self._pump, args=(source, sink, left), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink, left, sink is client), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, left: int) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, left: int, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while left > 0 and (data := source.recv(min(left, 65536))):
                 sink.sendall(data)
                 left -= len(data)
+                if answers:
+                    with self._lock:
+                        self.given += len(data)
         for side in (source, sink):
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)

@@ -136,7 +136,7 @@ def bring(source: RunLog, target: Store, prefix: str, carry: Carry, on_progress:
         verify_in_place(source, carry)
     streams = min(_STREAMS, max(source.store.concurrency, target.concurrency))
     folders = make_offer(source, carry).folder_copies(prefix, adopt=adopt)
-    plan = plan_files(folders, {info.key: info.size for info in target.list(prefix)})
+    plan = plan_files(folders, prefix, {info.key: info.size for info in target.list(prefix)})
     return execute(source.store, target, plan, manifests(folders), Watchers(on_progress), streams)
 
 

@@ -1,34 +1,29 @@
 """Carries a plan out: fetches what is missing in pieces, verifies each before it is written, reads back what arrived.
 
-A target that keeps partial objects (a directory) takes pieces in any order and loses none to an interruption;
-others take a file's pieces in order, and a file that was broken off is fetched anew.
+Pieces are taken in any order, and none is lost to an interruption: a directory keeps partial files, and in other
+stores pieces are objects until their file is whole (parts.py).
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from blake3 import blake3
 
 from sojourn.checkpoint.files import read_verified
 from sojourn.errors import CorruptData
 from sojourn.store.base import Buffer, Partial, PartialStore, Store, StoreFull
+from sojourn.transfer.parts import Parts
 from sojourn.transfer.pieces import Piece, pieces
 from sojourn.transfer.plan import FileCopy, TransferPlan
-
-T = TypeVar("T")
-R = TypeVar("R")
+from sojourn.transfer.pool import Pool
 
 _TRIES = 3
 _FILES_AT_ONCE = 4
-_AHEAD = 4
-_MANY = 64
 
 
 class Reader(Protocol):
@@ -96,10 +91,10 @@ def execute(
     damaged = [item for item in plan.present if not _is_intact(target, item, meter)]
     missing = [*plan.missing, *damaged]
     needed = sum(item.file.size for item in missing)
-    with _Crew(source, target, streams) as crew:
+    with _Crew(source, target, plan.scratch, streams) as crew:
         reused = crew.bring(missing, needed, meter)
     checked = _Meter(needed, watchers.checking)
-    with _Pool(min(streams, _FILES_AT_ONCE)) as pool:
+    with Pool(min(streams, _FILES_AT_ONCE)) as pool:
         # What arrived is read back: the fence that may follow gives up the only other copy that counts.
         pool.run(lambda item: _read_back(target, item, checked), missing)
     for key, data in written_last.items():
@@ -119,50 +114,14 @@ class _Meter:
             self._on_progress(TransferProgress(file, self._done, self._total))
 
 
-class _Pool:
-    """Threads, or none for `size` 1: then work is done where it is asked for."""
-
-    def __init__(self, size: int) -> None:
-        self._threads = ThreadPoolExecutor(size) if size > 1 else None
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._threads:
-            self._threads.shutdown(cancel_futures=True)
-
-    def run(self, work: Callable[[T], R], items: Iterable[T]) -> None:
-        """Do `work` for all items; the first error ends it."""
-        for _ in self.ordered(work, items, _MANY):
-            pass
-
-    def ordered(self, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-        """Results in the order of the items, with at most `ahead` of them waiting to be taken."""
-        if self._threads is None:
-            yield from map(work, items)
-            return
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(self._threads.submit(work, item))
-                if len(waiting) >= ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
 class _Crew:
     """Threads that fetch pieces, and others that put files together from them."""
 
-    def __init__(self, source: Reader, target: Store, streams: int) -> None:
-        self._source, self._target = source, target
+    def __init__(self, source: Reader, target: Store, scratch: str, streams: int) -> None:
+        self._source, self._target, self._scratch = source, target, scratch
         self._stack = ExitStack()
-        self._pieces = self._stack.enter_context(_Pool(streams))
-        self._files = self._stack.enter_context(_Pool(min(streams, _FILES_AT_ONCE)))
+        self._pieces = self._stack.enter_context(Pool(streams))
+        self._files = self._stack.enter_context(Pool(min(streams, _FILES_AT_ONCE)))
 
     def __enter__(self) -> _Crew:
         return self
@@ -173,20 +132,23 @@ class _Crew:
     def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter) -> int:
         """Fetch files; returns the bytes that an interrupted transfer had brought already."""
         if isinstance(self._target, PartialStore):
-            store = self._target
-            _check_room(self._target, needed - sum(store.partial_bytes(_key(item), _token(item)) for item in items))
-            return sum(self._files.ordered(lambda item: self._patch(store, item, meter), items, _MANY))
-        _check_room(self._target, needed)
-        self._files.run(lambda item: self._stream(item, meter), items)
-        return 0
+            return self._bring(self._target, items, needed, meter)
+        parts = Parts(self._target, self._scratch)
+        large = [item for item in items if len(item.file.chunks) > 1]
+        reused = self._bring(parts, large, needed, meter)
+        self._files.run(lambda item: self._put(item, meter), [item for item in items if len(item.file.chunks) <= 1])
+        parts.clear()
+        return reused
 
-    def _stream(self, item: FileCopy, meter: _Meter) -> None:
-        key = _key(item)
-        with self._target.open_writer(key) as out:
-            parts = pieces(item.file, item.chunk_bytes)
-            for data in self._pieces.ordered(lambda piece: self._fetch(item, piece), parts, _AHEAD):
-                out.write(data)
-                meter.add(key, len(data))
+    def _bring(self, store: PartialStore, items: Sequence[FileCopy], needed: int, meter: _Meter) -> int:
+        _check_room(self._target, needed - sum(store.partial_bytes(_key(item), _token(item)) for item in items))
+        return sum(self._files.ordered(lambda item: self._patch(store, item, meter), items))
+
+    def _put(self, item: FileCopy, meter: _Meter) -> None:
+        """Bring a file of one piece, or an empty one: nothing of it is worth keeping when it is broken off."""
+        data = b"".join(self._fetch(item, piece) for piece in pieces(item.file, item.chunk_bytes))
+        self._target.put(_key(item), data)
+        meter.add(_key(item), len(data))
 
     def _patch(self, store: PartialStore, item: FileCopy, meter: _Meter) -> int:
         key = _key(item)
@@ -199,7 +161,7 @@ class _Crew:
                 meter.add(key, piece.length)
                 return piece.length if found else 0
 
-            there = sum(self._pieces.ordered(bring, pieces(item.file, item.chunk_bytes), _MANY))
+            there = sum(self._pieces.ordered(bring, pieces(item.file, item.chunk_bytes)))
             partial.finish()
         return there
 

@@ -122,7 +122,7 @@ class Incoming:
         return self.offer.folder_copies(self.prefix, adopt=self.adopts)
 
     def _plan(self, folders: list[FolderCopy]) -> TransferPlan:
-        return plan_files(folders, {info.key: info.size for info in self._to.store.list(self.prefix)})
+        return plan_files(folders, self.prefix, {info.key: info.size for info in self._to.store.list(self.prefix)})
 
     def _parent(self) -> RunLog:
         try:

@@ -19,6 +19,7 @@ from sojourn.runlog.state import RunState
 Choice = Literal["All", "Needed"]
 """Which checkpoints come along: all that exist, or the newest (to go on from) and the best (to export)."""
 
+_SCRATCH = "transfer-parts"
 _ENTRY_ROOM = MAX_ENTRY_BYTES * 3 // 4
 _CHILD_IDS = uuid.UUID("6d1f0b1e-4f0f-5b9a-9a53-2f1c8d6c7a10")
 
@@ -74,10 +75,14 @@ class FileCopy:
 
 @dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """`missing` is to be copied; `present` has the right name and size in the target, and is to be verified there."""
+    """`missing` is to be copied; `present` has the right name and size in the target, and is to be verified there.
+
+    `scratch` is the folder of the target's store for what is not a whole file yet.
+    """
 
     missing: tuple[FileCopy, ...]
     present: tuple[FileCopy, ...]
+    scratch: str
 
     @property
     def missing_bytes(self) -> int:
@@ -108,11 +113,12 @@ def choose(state: RunState, choice: Choice) -> Carry:
     return Carry(tuple(commits), exports)
 
 
-def plan_files(folders: Sequence[FolderCopy], present: Mapping[str, int]) -> TransferPlan:
+def plan_files(folders: Sequence[FolderCopy], prefix: str, present: Mapping[str, int]) -> TransferPlan:
     """Divide the folders' files into those to copy and those to verify.
 
     Args:
-        present: size of each object below the new run's folder in the target, by key. A file that is there was
+        prefix: the new run's folder in the target.
+        present: size of each object below that folder, by key. A file that is there was
             written whole (stores show no partial objects), and still counts only after its digests were checked.
     """
     missing: list[FileCopy] = []
@@ -121,7 +127,7 @@ def plan_files(folders: Sequence[FolderCopy], present: Mapping[str, int]) -> Tra
         for file in folder.files.files:
             item = FileCopy(folder.files.folder, folder.target, file, folder.files.chunk_bytes)
             (there if present.get(f"{folder.target}/{file.name}") == file.size else missing).append(item)
-    return TransferPlan(tuple(missing), tuple(there))
+    return TransferPlan(tuple(missing), tuple(there), f"{prefix}/{_SCRATCH}")
 
 
 def manifests(folders: Sequence[FolderCopy]) -> dict[str, bytes]:

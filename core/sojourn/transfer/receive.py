@@ -87,6 +87,23 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
 
 
+@dataclass
+class _Arrived:
+    """A range of a file from `offset`, and how many bytes of it are there."""
+
+    data: memoryview
+    offset: int
+    count: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return self.count == len(self.data)
+
+    @property
+    def range(self) -> str:
+        return f"bytes={self.offset + self.count}-{self.offset + len(self.data) - 1}"
+
+
 class RemoteSource:
     """Reads what the source offers. Threads may share it; each request has a connection to itself.
 
@@ -115,26 +132,30 @@ class RemoteSource:
         return Offer.from_bytes(bytes(self._ask("GET", OFFER)))
 
     def read(self, key: str, offset: int, length: int) -> Buffer:
-        """Bytes of an offered file; fewer where it ends early."""
-        return self._ask("GET", FILES + quote(key), {"Range": f"bytes={offset}-{offset + length - 1}"})
+        """Bytes of an offered file; fewer where it ends early. What came before a cut is not asked for again."""
+        arrived = _Arrived(memoryview(bytearray(length)), offset)
+        self._ask("GET", FILES + quote(key), arrived=arrived)
+        return arrived.data[: arrived.count]
 
     def done(self, child: Recipient) -> None:
         """Tell the source that nothing more is needed of it."""
         body = json.dumps({"runId": child.run_id, "run": child.run, "store": child.store}).encode()
-        self._ask("POST", DONE, body=body)
+        self._ask("POST", DONE, body)
 
     def close(self) -> None:
         """Close connections that wait for requests."""
         while not self._idle.empty():
             self._idle.get_nowait().close()
 
-    def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Buffer:
+    def _ask(self, method: str, path: str, body: bytes | None = None, arrived: _Arrived | None = None) -> Buffer:
         while True:
             if self._ended.is_set():
                 raise Interrupted("the transfer was asked to stop")
             try:
-                status, answer = self._exchange(method, path, headers or {}, body)
+                status, answer = self._exchange(method, path, body, arrived)
             except (OSError, http.client.HTTPException) as error:
+                if arrived and arrived.whole:
+                    return b""
                 self._wait(error)
                 continue
             self._heard = self._patience.clock()
@@ -142,12 +163,16 @@ class RemoteSource:
                 return answer
             self._refuse(path, status, answer)
 
-    def _exchange(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> tuple[int, Buffer]:
+    def _exchange(self, method: str, path: str, body: bytes | None, arrived: _Arrived | None) -> tuple[int, Buffer]:
         connection = self._connection()
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body, {"Range": arrived.range} if arrived else {})
             response = connection.getresponse()
-            answer = self._body(response)
+            if arrived and response.status == HTTPStatus.PARTIAL_CONTENT:
+                answer: Buffer = b""
+                self._fill(response, arrived)
+            else:
+                answer = self._body(response)
         except BaseException:
             connection.close()
             raise
@@ -155,18 +180,24 @@ class RemoteSource:
         return response.status, answer
 
     def _body(self, response: http.client.HTTPResponse) -> Buffer:
-        size = int(response.headers.get("Content-Length", "0"))
-        answer = bytearray(size)
-        view = memoryview(answer)
-        while view:
-            count = response.readinto(view[: self._throttle.slice_bytes])
+        whole = _Arrived(memoryview(bytearray(int(response.headers.get("Content-Length", "0")))), 0)
+        self._fill(response, whole)
+        return whole.data
+
+    def _fill(self, response: http.client.HTTPResponse, arrived: _Arrived) -> None:
+        left = int(response.headers.get("Content-Length", "0"))
+        if left > len(arrived.data) - arrived.count:
+            raise http.client.HTTPException("the answer is longer than what was asked for")
+        while left:
+            end = arrived.count + min(left, self._throttle.slice_bytes)
+            count = response.readinto(arrived.data[arrived.count : end])
             if not count:
-                raise http.client.IncompleteRead(bytes(0), len(view))
-            view = view[count:]
+                raise http.client.IncompleteRead(bytes(0), left)
+            left -= count
+            arrived.count += count
             self._throttle.take(count)
             self._heard = self._patience.clock()
         response.read()
-        return answer
 
     def _connection(self) -> http.client.HTTPConnection:
         try:

@@ -1,28 +1,40 @@
 """A transfer through a store that both sides see: the source puts what it offers there, the target takes it.
 
-Files lie under the digest of their content, so that the next round puts only what is new. The offer's key names its
-own digest, and comes to the target through a channel that both trust.
+Chunks lie under the digests of their contents: the same chunk is put once, the next round puts only what is new, and
+after an interruption at most those are put again that were under way. The offer's key names its own digest, and comes
+to the target through a channel that both trust.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from sojourn.checkpoint.digest import digest
-from sojourn.checkpoint.files import read_verified
-from sojourn.checkpoint.records import FileRecord
 from sojourn.checkpoint.sweep import delete_folder
 from sojourn.errors import CorruptData
 from sojourn.runlog.records import Recipient
 from sojourn.store.base import KeyMissing, Store
 from sojourn.transfer.errors import PeerFailed
 from sojourn.transfer.offer import Offer
-from sojourn.transfer.plan import FolderCopy
+from sojourn.transfer.pieces import Piece, pieces
+from sojourn.transfer.pool import Pool
 from sojourn.transfer.send import Origin
 from sojourn.transfer.throttle import Throttle
 
 _DONE = "done.json"
+_CHUNKS = "chunks"
+_AT_ONCE = 4
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A piece and the key of its file in the source's store."""
+
+    key: str
+    piece: Piece
 
 
 class RelaySender:
@@ -51,13 +63,16 @@ class RelaySender:
         key = f"{self._folder}/{digest(data).removeprefix('blake3:')}.json"
         if _exists(self._relay, key):
             return key
-        wanted = {file.digest: (folder, file) for folder, file in _files(offer)}
-        done, total = 0, sum(file.size for _, file in wanted.values())
-        for folder, file in wanted.values():
-            if not _exists(self._relay, self._blob(file), file.size):
-                self._copy(folder, file)
-            done += file.size
-            watcher(done, total)
+        wanted = {place.piece.digest: place for place in _places(offer)}
+        there = {info.key: info.size for info in self._relay.list(f"{self._folder}/{_CHUNKS}")}
+        total = sum(place.piece.length for place in wanted.values())
+        missing = [at for name, at in wanted.items() if there.get(_chunk(self._folder, name)) != at.piece.length]
+        done = total - sum(place.piece.length for place in missing)
+        with Pool(min(_AT_ONCE, self._relay.concurrency)) as pool:
+            for count in pool.ordered(self._put, missing, _AT_ONCE):
+                done += count
+                watcher(done, total)
+        watcher(done, total)
         self._relay.put(key, data)
         return key
 
@@ -69,14 +84,15 @@ class RelaySender:
         """Delete everything of this transfer from the relay."""
         delete_folder(self._relay, self._folder)
 
-    def _copy(self, folder: FolderCopy, file: FileRecord) -> None:
-        with self._relay.open_writer(self._blob(file)) as out:
-            for data in read_verified(self._origin.store, folder.files.folder, file, folder.files.chunk_bytes):
+    def _put(self, place: _Place) -> int:
+        piece = place.piece
+        for _ in range(_TRIES):
+            data = self._origin.store.read(place.key, piece.offset, piece.length)
+            if piece.holds(data):
                 self._throttle.take(len(data))
-                out.write(data)
-
-    def _blob(self, file: FileRecord) -> str:
-        return f"{self._folder}/files/{file.digest.removeprefix('blake3:')}"
+                self._relay.put(_chunk(self._folder, piece.digest), data)
+                return len(data)
+        raise CorruptData(f"{place.key}, chunk {piece.number}: the bytes do not match the manifest's digest")
 
 
 class RelayedSource:
@@ -85,7 +101,7 @@ class RelayedSource:
     def __init__(self, relay: Store, key: str, throttle: Throttle) -> None:
         self._relay, self._key, self._throttle = relay, key, throttle
         self._folder = key.rpartition("/")[0]
-        self._blobs: dict[str, str] = {}
+        self._chunks: dict[tuple[str, int], str] = {}
 
     def offer(self) -> Offer:
         """The offer. Raises PeerFailed if it is gone, CorruptData if it is not the one that the key names."""
@@ -93,16 +109,15 @@ class RelayedSource:
         if f"{digest(data).removeprefix('blake3:')}.json" != self._key.rpartition("/")[2]:
             raise CorruptData(f"{self._relay.uri}/{self._key} is not the offer that the source made")
         offer = Offer.from_bytes(data)
-        self._blobs = {
-            f"{folder.files.folder}/{file.name}": f"{self._folder}/files/{file.digest.removeprefix('blake3:')}"
-            for folder, file in _files(offer)
+        self._chunks = {
+            (place.key, place.piece.offset): _chunk(self._folder, place.piece.digest) for place in _places(offer)
         }
         return offer
 
     def read(self, key: str, offset: int, length: int) -> bytes:
-        """Bytes of an offered file."""
+        """One piece of an offered file."""
         self._throttle.take(length)
-        return self._read(self._blobs[key], offset, length)
+        return self._read(self._chunks[key, offset], 0, length)
 
     def done(self, child: Recipient) -> None:
         """Say that nothing more is needed."""
@@ -120,14 +135,20 @@ class RelayedSource:
             ) from error
 
 
-def _files(offer: Offer) -> Iterator[tuple[FolderCopy, FileRecord]]:
+def _places(offer: Offer) -> Iterator[_Place]:
     for folder in offer.folder_copies(""):
         for file in folder.files.files:
-            yield folder, file
+            for piece in pieces(file, folder.files.chunk_bytes):
+                yield _Place(f"{folder.files.folder}/{file.name}", piece)
 
 
-def _exists(store: Store, key: str, size: int | None = None) -> bool:
+def _chunk(folder: str, name: str) -> str:
+    return f"{folder}/{_CHUNKS}/{name.removeprefix('blake3:')}"
+
+
+def _exists(store: Store, key: str) -> bool:
     try:
-        return size in (None, store.stat(key).size)
+        store.stat(key)
     except KeyMissing:
         return False
+    return True

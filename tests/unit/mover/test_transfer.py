@@ -147,7 +147,9 @@ def _wait_for_bytes(folder: Path, count: int) -> None:
     import time
 
     for _ in range(3000):
-        found = list(folder.rglob("*data.bin")) + list(folder.rglob(".sojourn-tmp-*"))
+        # Folders of the store's probe come and go; os.walk passes over what is gone.
+        names = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+        found = [path for path in names if path.name.endswith("data.bin") or path.name.startswith(".sojourn-tmp-")]
         if sum(path.stat().st_blocks * 512 for path in found if path.exists()) >= count:
             return
         time.sleep(0.01)

@@ -76,7 +76,7 @@ SIZES = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3), max_size=6
 def test_every_file_is_either_copied_or_checked(wanted: dict[str, int], there: dict[str, int]) -> None:
     files = tuple(FileRecord(name, size, "blake3:", ()) for name, size in wanted.items())
     folder = FolderCopy(FileSet("from", files, b"m"), "to")
-    plan = plan_files([folder], {f"to/{name}": size for name, size in there.items()})
+    plan = plan_files([folder], "to", {f"to/{name}": size for name, size in there.items()})
     assert sorted(item.file.name for item in (*plan.missing, *plan.present)) == sorted(wanted)
     assert {item.file.name for item in plan.present} == {name for name in wanted if there.get(name) == wanted[name]}
     assert plan.missing_bytes + sum(item.file.size for item in plan.present) == plan.total_bytes == sum(wanted.values())
