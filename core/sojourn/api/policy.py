@@ -33,13 +33,35 @@ class StoreReference(Union):
     rules = (exactly_one("name", "uri"),)
 
 
+class AutoInterval(Model):
+    """As often as a bound on the cost allows, by what saves are measured to cost."""
+
+    max_overhead_percent: float = Field(
+        default=3.5,
+        ge=0.1,
+        le=50,
+        description="By how much saving may lengthen training, in percent. The shortest interval that keeps this is "
+        "chosen, but none below 10 seconds unless failures are that frequent.",
+    )
+    mean_time_between_failures_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=1 << 31,
+        description="How long a worker group of this size trains until something fails, where that is known. Without "
+        "it: what the driver has seen itself. It makes intervals longer that are not worth their cost.",
+    )
+
+
 class Interval(Union):
     """How often: exactly one of the fields."""
 
     steps: int | None = Field(default=None, ge=1, le=1 << 53, description="After so many steps.")
     seconds: int | None = Field(default=None, ge=1, le=1 << 31, description="At the first step after so many seconds.")
+    auto: AutoInterval | None = Field(
+        default=None, description="By what saves are measured to cost: `auto: {}` takes the defaults."
+    )
 
-    rules = (exactly_one("steps", "seconds"),)
+    rules = (exactly_one("steps", "seconds", "auto"),)
 
 
 class KeepBest(Model):

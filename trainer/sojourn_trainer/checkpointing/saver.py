@@ -60,6 +60,7 @@ class Saver:
         self._sleep = sleep
         self._thread: threading.Thread | None = None
         self._failure: str | None = None
+        self._seconds: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -69,6 +70,11 @@ class Saver:
     def failure(self) -> str | None:
         """Why the newest save failed; None if it did not, or is still under way."""
         return None if self.busy else self._failure
+
+    @property
+    def seconds(self) -> float | None:
+        """From the boundary to the end of the newest save, on rank 0 its commit; None until then, or if it failed."""
+        return None if self.busy or self._failure is not None else self._seconds
 
     def save(self, save: SaveId, meta: CheckpointMeta | None, extra: Mapping[str, np.ndarray]) -> None:
         """Copy the state now and write it in the background; waits first for a save that is still under way."""
@@ -102,6 +108,7 @@ class Saver:
         self._coordinator.shard_saved(save, shard, meta)
         if self._place.rank == 0:
             self._failure = self._coordinator.wait_for_commit(save)
+        self._seconds = stall + time.monotonic() - begun
 
     def _write(self, save: SaveId, tensors: Sequence[SavedTensor]) -> ShardReport:
         place = self._place

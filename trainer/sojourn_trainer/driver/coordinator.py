@@ -19,10 +19,12 @@ from sojourn.checkpoint.sweep import sweep_interrupted
 from sojourn.errors import Refused, SojournError, StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Commit, CommitInfo
+from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.backoff import Backoff
 from sojourn_trainer.driver.observers import Observer
 from sojourn_trainer.driver.requests import CheckpointRequests
 from sojourn_trainer.driver.retention import Retention
+from sojourn_trainer.driver.save_interval import SaveInterval
 from sojourn_trainer.driver.saves import PendingSave
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import (
@@ -76,6 +78,9 @@ class Coordinator:
         self._observers = observers
         self._retention = Retention(run, job.spec.checkpoint, self._report_retired)
         self._clocks = clocks
+        self._interval = SaveInterval(job.spec.checkpoint.every.auto, clocks, self._emit)
+        self._lost = 0
+        self._trained_here = 0.0
         self._lock = threading.Condition()
         self._backoff = Backoff(job.spec.backoff_limit, failures)
         self._attempt_id = ""
@@ -127,6 +132,7 @@ class Coordinator:
             self._sweep_interrupted()
             latest = self._run.state.latest
             self._trained_before = latest.wall_seconds if latest is not None else 0.0
+            self._trained_here += self._training_seconds()
             self._training_since = None
             return AttemptStart(self._term, latest)
 
@@ -247,6 +253,11 @@ class Coordinator:
     def save_skipped(self, step: int, reason: str) -> None:
         self._emit(events.SaveSkipped(time=self._clocks.wall(), step=step, reason=reason))
 
+    def save_interval(self, cost: SaveCost | None) -> float:
+        with self._lock:
+            trained = self._trained_here + self._training_seconds()
+            return self._interval.after(cost, trained / self._lost if self._lost and trained > 0 else None)
+
     def wait_for_commit(self, save: SaveId) -> str | None:
         with self._lock:
             pending = self._pending(save)
@@ -360,8 +371,11 @@ class Coordinator:
 
     def _seconds_trained(self) -> float:
         """Seconds of training behind the current state, over all attempts that led to it."""
-        since = self._training_since
-        return self._trained_before + (self._clocks.monotonic() - since if since is not None else 0.0)
+        return self._trained_before + self._training_seconds()
+
+    def _training_seconds(self) -> float:
+        """Seconds since the present attempt began to train."""
+        return self._clocks.monotonic() - self._training_since if self._training_since is not None else 0.0
 
     def _resolve(self, pending: PendingSave, failure: str | None) -> None:
         with self._lock:
@@ -418,6 +432,7 @@ class Coordinator:
             self._leaving.clear()
         else:
             self._backoff = self._backoff.after_failure()
+            self._lost += 1
         self._emit(
             events.AttemptFailed(
                 time=self._clocks.wall(),

@@ -68,6 +68,8 @@ class HistoryFiles:
                 self._add(event, event.step, event.epoch, {"loss": event.loss, **event.metrics}, "step")
             case events.EpochEnd():
                 self._add(event, event.step, event.epoch, dict(event.metrics), "epoch")
+            case events.SaveInterval():
+                self._add_interval(event)
             case events.Committed():
                 self._flush()
             case _:
@@ -85,6 +87,18 @@ class HistoryFiles:
             "attempt": self._attempt,
             "loss": values.pop("loss", None),
             "metrics": values,
+        }
+        with self._lock:
+            self._lines.append(json.dumps(row))
+
+    def _add_interval(self, event: events.SaveInterval) -> None:
+        row = {
+            "kind": "saveInterval",
+            "time": event.time,
+            "attempt": self._attempt,
+            "seconds": event.seconds,
+            "reason": event.reason,
+            "message": event.message,
         }
         with self._lock:
             self._lines.append(json.dumps(row))
@@ -156,6 +170,8 @@ class RayMetrics:
                 self._commits.inc()
                 self._set(save_seconds=event.seconds, save_stall_seconds=event.stall_seconds)
                 self._set(checkpoint_bytes=event.bytes, committed_step=event.step)
+            case events.SaveInterval():
+                self._set(save_interval_seconds=event.seconds, save_cost_seconds=event.cost_seconds)
             case events.AttemptFailed():
                 self._failures.inc()
             case _:
@@ -181,4 +197,6 @@ _GAUGES = {
     "save_seconds": "Seconds from the boundary to the commit of the newest checkpoint.",
     "save_stall_seconds": "Seconds that training stood still for the newest checkpoint.",
     "checkpoint_bytes": "Size of the newest checkpoint.",
+    "save_interval_seconds": "Seconds between two saves, as chosen by every.auto.",
+    "save_cost_seconds": "Seconds that a save takes away from training, by which every.auto chooses.",
 }

@@ -14,10 +14,12 @@ from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.errors import CorruptData, InvalidInput, StoreError
 from sojourn.runlog.records import CommitInfo
+from sojourn_trainer.checkpointing.interval import FIRST_SECONDS
 from sojourn_trainer.checkpointing.restore import read_prefixed, restore_state
 from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
 from sojourn_trainer.checkpointing.snapshot import SnapshotPool
 from sojourn_trainer.data.distribute import TrainingInput
+from sojourn_trainer.loop.cost import CostMeter
 from sojourn_trainer.loop.environment import environment_facts
 from sojourn_trainer.loop.flags import Flags
 from sojourn_trainer.loop.policy import Action, SaveState, decide
@@ -62,7 +64,10 @@ class Boundary:
         self._save_state = SaveState()
         self._saves = 0
         self._last_save = session.clock()
-        self._listener = RequestListener(session.coordinator) if session.rank == 0 else None
+        auto = self._policy.auto is not None
+        self._listener = RequestListener(session.coordinator, auto=auto) if session.rank == 0 else None
+        self._meter = CostMeter() if auto and session.rank == 0 else None
+        self._stepped = False
         self.saved_input: dict[str, np.ndarray] = {}
         self._callback_restore: CheckpointReader | None = None
         self._flag_tensors: dict[Flags, tf.Tensor] = {}
@@ -100,6 +105,21 @@ class Boundary:
         if flags not in self._flag_tensors:
             self._flag_tensors[flags] = tf.constant(flags.vector())
         return self._flag_tensors[flags]
+
+    def about_to_trace(self) -> None:
+        """The next step takes longer than others, which has nothing to do with saving."""
+        if self._meter is not None:
+            self._meter.restart()
+
+    def stepped(self, seconds: float) -> None:
+        """A step took so long."""
+        if self._meter is None or self._listener is None:
+            return
+        if not self._stepped:  # the first save is to come soon after the start, but not in the middle of it
+            self._stepped, self._last_save = True, self._session.clock()
+        cost = self._meter.step(seconds, saving=self._saver.busy, write=self._saver.seconds)
+        if cost is not None:
+            self._listener.tell(cost)
 
     def act(self, at: RunPosition, flags: Flags, *, last: bool) -> Action:
         """Save, stop or go on, as all workers do at this boundary.
@@ -157,8 +177,12 @@ class Boundary:
             self._listener.close()
 
     def _time_is_up(self) -> bool:
-        seconds = self._policy.seconds
-        return seconds is not None and self._session.rank == 0 and self._session.clock() - self._last_save >= seconds
+        if self._listener is None:
+            return False
+        seconds: float | None = self._policy.seconds
+        if self._policy.auto is not None:
+            seconds = (self._listener.interval or FIRST_SECONDS) if self._stepped else None
+        return seconds is not None and self._session.clock() - self._last_save >= seconds
 
     def _failed_save_is_due(self) -> bool:
         """A save that failed is repeated, with the state of then, after a pause in which the store may recover."""
@@ -169,6 +193,7 @@ class Boundary:
         )
 
     def _save(self, at: RunPosition) -> None:
+        begun = self._session.clock()
         assignment = self._session.assignment
         unique = uuid.uuid5(uuid.UUID(assignment.attempt_id), str(self._saves))
         self._saves += 1
@@ -179,6 +204,8 @@ class Boundary:
             own_arrays |= arrays
         self._saver.save(save, self._meta(at, plain) if self._session.rank == 0 else None, own_arrays)
         self._last_save = self._session.clock()
+        if self._meter is not None:
+            self._meter.saved(self._last_save - begun)
 
     def _meta(self, at: RunPosition, callbacks: dict[str, callback_state.CallbackState]) -> CheckpointMeta:
         spec = self._session.job.spec

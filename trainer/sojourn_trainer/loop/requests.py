@@ -1,10 +1,15 @@
-"""Learns, beside the training thread, what the coordinator asks for. Only rank 0 asks; flags tell the others."""
+"""Talks to the coordinator beside the training thread: what it asks for, and how often to save.
+
+Only rank 0 does; flags tell the others.
+"""
 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 
+from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.workers.assignment import CoordinatorPort, Request
 
 log = logging.getLogger(__name__)
@@ -15,9 +20,12 @@ _POLL_SECONDS = 0.25
 class RequestListener:
     """Holds the newest request until the training thread has acted on it."""
 
-    def __init__(self, coordinator: CoordinatorPort) -> None:
+    def __init__(self, coordinator: CoordinatorPort, *, auto: bool = False) -> None:
         self._coordinator = coordinator
+        self._auto = auto
         self._latest = Request.NONE
+        self._interval: float | None = None
+        self._costs: queue.SimpleQueue[SaveCost] = queue.SimpleQueue()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="requests", daemon=True)
         self._thread.start()
@@ -25,6 +33,15 @@ class RequestListener:
     @property
     def latest(self) -> Request:
         return self._latest
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds between two saves, with `auto`; None until the coordinator has answered."""
+        return self._interval
+
+    def tell(self, cost: SaveCost) -> None:
+        """Have the coordinator told what a save has cost."""
+        self._costs.put(cost)
 
     def done(self, request: Request) -> None:
         """The workers have acted on `request`."""
@@ -40,3 +57,10 @@ class RequestListener:
             request = self._coordinator.request()
             if request is not Request.NONE:
                 self._latest = request
+            if self._auto:
+                self._ask_for_interval()
+
+    def _ask_for_interval(self) -> None:
+        cost = None if self._costs.empty() else self._costs.get()
+        if cost is not None or self._interval is None:
+            self._interval = self._coordinator.save_interval(cost)

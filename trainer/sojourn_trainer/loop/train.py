@@ -108,6 +108,7 @@ class TrainingLoop:
             self._announced = self._session.clock()
 
     def _first_step_at(self, at: RunPosition, skip: int = 0) -> BoundStep:
+        self._boundary.about_to_trace()
         return self._steps.bind_training(self._feed.start(at.position, self._boundary.saved_input, skip))
 
     def _batches_to(self, at: RunPosition) -> int:
@@ -117,7 +118,10 @@ class TrainingLoop:
         self, at: RunPosition, step: BoundStep, hooks: BatchHooks
     ) -> tuple[RunPosition, Flags, dict[str, float]]:
         hooks.begin(at.position.batch)
-        sums = step(self._boundary.flags(self._model.stop_training)).numpy().tolist()
+        asked = self._boundary.flags(self._model.stop_training)
+        begun = self._session.clock()
+        sums = step(asked).numpy().tolist()
+        self._boundary.stepped(self._session.clock() - begun)
         flags = Flags.of(sums[:FLAG_COUNT])
         means = [value / self._replicas for value in sums[FLAG_COUNT:]]
         logs = dict(zip(self._steps.log_names, means, strict=True))

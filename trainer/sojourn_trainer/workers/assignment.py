@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.runlog.records import CommitInfo
+from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.strategies.base import Place
 
 
@@ -135,6 +136,10 @@ class CoordinatorPort(Protocol):
 
     def save_skipped(self, step: int, reason: str) -> None:
         """The save that is due at `step` is left to a later one. Does not block."""
+        ...
+
+    def save_interval(self, cost: SaveCost | None) -> float:
+        """Seconds between two saves with `every.auto`; `cost` is what the newest one cost, if that is new."""
         ...
 
     def wait_for_commit(self, save: SaveId) -> str | None:

@@ -146,3 +146,18 @@ def test_a_patch_makes_the_old_document_into_the_new_one(old: dict[str, Any], ne
     patch = merge_patch(old, new)
     assert merge(old, patch) == new
     assert (patch == {}) == (old == new)
+
+
+def test_how_often_is_saved_and_why() -> None:
+    report = AttemptReport({}, prior_failures=0)
+    event = events.SaveInterval(
+        time=1, seconds=42.12345, reason="Overhead", message="why", cost_seconds=1.4, write_seconds=3.0
+    )
+    assert report.apply(event) == SOON
+    assert valid(report)["saveInterval"] == {
+        "seconds": 42.123,
+        "reason": "Overhead",
+        "message": "why",
+        "costSeconds": 1.4,
+        "writeSeconds": 3.0,
+    }
