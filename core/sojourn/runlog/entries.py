@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ _TYPES: dict[str, type[records.Body]] = {
     "snapshot": records.Snapshot,
 }
 _NAMES = {cls: name for name, cls in _TYPES.items()}
+_SUM = re.compile(rb',"sum":"(?P<hex>[0-9a-f]{64})"\}\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def digest_of(data: bytes) -> str:
 def encode(body: records.Body, place: Place, nonce: str, time: datetime) -> tuple[Entry, bytes]:
     """The entry that says `body` at `place`, and its bytes. Raises InvalidInput if it is too large."""
     envelope = _Envelope(_NAMES[type(body)], place.index, time, place.prev, nonce, place.snapshot)
-    data = canonical(to_json(body) | to_json(envelope))
+    data = _with_sum(canonical(to_json(body) | to_json(envelope)))
     if len(data) > MAX_ENTRY_BYTES:
         raise InvalidInput(
             f"a log entry may have {MAX_ENTRY_BYTES} bytes, and this {_NAMES[type(body)]} entry has {len(data)}",
@@ -127,6 +129,7 @@ def decode(data: bytes, index: int, where: str) -> Entry:
         CorruptData: the bytes are not entry `index`.
         UnsupportedLog: a newer Sojourn wrote it.
     """
+    _check_sum(data, where)
     try:
         content = json.loads(data)
         envelope = from_json(_Envelope, content)
@@ -141,6 +144,25 @@ def decode(data: bytes, index: int, where: str) -> Entry:
     except ValueError as error:
         raise CorruptData(f"{where} is not a readable log entry: {error}") from error
     return Entry(body, envelope.nonce, envelope.prev, envelope.snapshot, digest_of(data))
+
+
+def _with_sum(data: bytes) -> bytes:
+    """The object with a last member that is the BLAKE3 of all bytes before it.
+
+    The next entry's `prev` holds an entry to its bytes; nothing else does as long as it is the newest.
+    """
+    rest = data[:-1]
+    return rest + f',"sum":"{blake3(rest).hexdigest()}"}}'.encode()
+
+
+def _check_sum(data: bytes, where: str) -> None:
+    # Entries that were written before there was a sum have none, and `prev` alone.
+    found = _SUM.search(data)
+    if found and blake3(data[: found.start()]).hexdigest().encode() != found["hex"]:
+        raise CorruptData(
+            f"{where} does not match the checksum in it",
+            hint="It was changed after it was written. Look for a copy of the run in another store.",
+        )
 
 
 def nonce_of(data: bytes) -> str:

@@ -36,6 +36,7 @@ def test_an_entry_as_it_is_stored() -> None:
         "metrics": {"loss": 0.5},
         "term": 2,
         "attemptId": "a2",
+        "sum": blake3(data[: data.index(b',"sum"')]).hexdigest(),
     }
     assert entry.digest == f"blake3:{blake3(data).hexdigest()}"
     assert (entry.type, entry.index, entry.body.time, entry.head) == ("commit", 7, WHEN, Head(7, entry.digest))
@@ -54,9 +55,32 @@ def test_an_entry_has_at_most_64_kib() -> None:
         encode(Attempt(term=1, attempt_id="a", info={"x": "y" * 65536}), PLACE, "n", WHEN)
 
 
+def test_every_flipped_bit_of_an_entry_is_found_or_harmless() -> None:
+    """Also of the newest, whose bytes no later entry vouches for."""
+    entry, data = encode(_commit(), PLACE, "nonce-1", WHEN)
+    harmless = 0
+    for place in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        try:
+            found = decode(bytes(flipped), 7, "here")
+        except CorruptData:
+            continue
+        assert place // 8 >= data.index(b',"sum"')
+        assert (found.body, found.nonce, found.prev) == (entry.body, entry.nonce, entry.prev)
+        harmless += 1
+    assert harmless < 8 * 80
+
+
+def test_entries_from_before_there_was_a_sum_are_read() -> None:
+    entry, data = encode(_commit(), PLACE, "nonce-1", WHEN)
+    old = data[: data.index(b',"sum"')] + b"}"
+    assert decode(old, 7, "here").body == entry.body
+
+
 def _change(**fields: Any) -> bytes:
     _, data = encode(Pin(pin_id="p", keys=("data/1",), holder="h"), PLACE, "n", WHEN)
-    content = json.loads(data) | fields
+    content = json.loads(data) | fields | {"sum": "-"}
     return json.dumps({name: value for name, value in content.items() if value != "-"}).encode()
 
 

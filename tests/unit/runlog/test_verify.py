@@ -92,6 +92,7 @@ def _rechained(store: Store, first: int, change: Callable[[dict[str, object]], N
         data = store.read(item.key)
         if number >= first:
             content = json.loads(data)
+            content.pop("sum")
             if number == first:
                 change(content)
             else:
@@ -131,6 +132,6 @@ def test_a_snapshot_that_lies_is_found(long_log: RunLog, store: Store) -> None:
 
 
 def test_a_log_begins_with_created(store: Store, long_log: RunLog) -> None:
-    tamper(store, entry_key(PREFIX, 0), lambda data: data.replace(b'"type":"created"', b'"type":"unpin","pinId":"x"'))
+    _rechained(store, 0, lambda content: content.update(type="unpin", pinId="x"))
     with pytest.raises(CorruptData, match="begins with a created entry"):
         verify_chain(long_log)
