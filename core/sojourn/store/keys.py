@@ -6,11 +6,15 @@ files that a directory store writes beside its objects.
 
 from __future__ import annotations
 
+import re
+
 from sojourn.errors import InvalidInput
 
 TEMP_PREFIX = ".sojourn-tmp-"
 MAX_KEY_BYTES = 900
 MAX_PART_BYTES = 255
+# Control characters, and halves of surrogate pairs, which no file name can hold.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\?#\ud800-\udfff]")
 
 
 def check_key(key: str) -> str:
@@ -45,5 +49,5 @@ def _check_part(key: str, part: str) -> None:
         raise InvalidInput(f"store key {key!r} uses the name of a temporary file ({TEMP_PREFIX}...)")
     if len(part.encode(errors="surrogatepass")) > MAX_PART_BYTES:
         raise InvalidInput(f"a part of store key {key[:60]!r}... is longer than {MAX_PART_BYTES} bytes")
-    if any(ord(char) < 32 or ord(char) == 127 or char in "\\?#" or 0xD800 <= ord(char) < 0xE000 for char in part):
+    if _FORBIDDEN.search(part):
         raise InvalidInput(f"store key {key!r} holds a control character, a backslash, '?' or '#'")
