@@ -120,6 +120,10 @@ class World:
             ("", ""),
         )
 
+    def message(self, kind: str) -> str:
+        """The message of a condition of the job."""
+        return next(str(entry["message"]) for entry in self.job["status"]["conditions"] if entry["type"] == kind)
+
     def attempt(self, number: int = 1) -> Object:
         return self.harness.one(TRAINING_ATTEMPTS, NAMESPACE, f"{self.name}-{number}")
 

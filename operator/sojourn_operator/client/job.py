@@ -15,7 +15,7 @@ from sojourn_operator.client.namespace import Namespace
 from sojourn_operator.client.tree import JobTree, collect
 from sojourn_operator.resources import TRAINING_ATTEMPTS, TRAINING_JOBS
 from sojourn_operator.runtime.clock import rfc3339
-from sojourn_operator.runtime.conditions import get_condition, is_true
+from sojourn_operator.runtime.conditions import get_condition, is_true, reason_of
 from sojourn_operator.runtime.objects import Object
 
 
@@ -125,14 +125,22 @@ class Job:
     def resume(self) -> None:
         """Go on training. Returns at once.
 
+        A job that stopped because somebody else had started its run takes it back.
+
         Raises:
-            Refused: it has ended, or its run is owned elsewhere.
+            Refused: it has ended, or its run was handed over.
         """
-        if self.phase in ("Complete", "Failed", "OwnedElsewhere"):
+        found = self.object
+        phase = found.get("status", {}).get("phase")
+        started_elsewhere = phase == "OwnedElsewhere" and reason_of(found, "OwnedElsewhere") == "StartedElsewhere"
+        if phase in ("Complete", "Failed", "OwnedElsewhere") and not started_elsewhere:
             raise Refused(
-                f"TrainingJob {self.name} cannot go on: it is {self.phase}",
+                f"TrainingJob {self.name} cannot go on: it is {phase}",
                 hint=f"`sojourn status {self.name}` shows why.",
             )
+        if started_elsewhere:
+            # It asks the log again only when its spec has changed.
+            self._patch({"suspend": True})
         self._patch({"suspend": False})
 
     def attempts(self) -> list[Object]:

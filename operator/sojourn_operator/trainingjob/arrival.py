@@ -26,7 +26,7 @@ def look_up(port: ClusterPort, seen: Observed, defaults: ImageDefaults) -> list[
         return None
     if MIGRATION_UID not in metadata.get("labels", {}):
         return None
-    feasible = check_feasible(spec, seen.stores)
+    feasible = check_feasible(spec, seen.stores, seen.holder)
     if not feasible.ok:
         return None
     attempt = new_attempt(seen, Decision("Start", "", number=1), feasible, defaults)

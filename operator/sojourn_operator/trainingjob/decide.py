@@ -20,8 +20,12 @@ StopReason = Literal["Suspend", "Deadline", "Update"]
 
 _HOPELESS: Final = {2: reasons.INVALID_TASK, 5: reasons.CORRUPT_DATA}
 _REFUSED: Final = 4
-# Refusals that the next attempt need not meet: somebody started the run a second time; or nobody could say why.
-_PASSING: Final = ("StaleTerm", attempt_reasons.LOST)
+# What the run's log refuses an attempt for when the run is somebody else's.
+_NOT_OURS: Final = {reasons.OWNED_ELSEWHERE: reasons.FENCED, "StaleTerm": reasons.STARTED_ELSEWHERE}
+_STARTED_ELSEWHERE: Final = (
+    "somebody else has started this run, another TrainingJob or `sojourn run`, and this job can commit nothing more: "
+    "stop one of the two, and if it is the other, `sojourn resume` this job"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def _start(seen: Observed, spec: TrainingJobSpec, feasible: Feasibility, number:
     """A new attempt, unless something speaks against it."""
     if _is_owned_elsewhere(seen):
         condition = get_condition(seen.job, reasons.OWNED_ELSEWHERE) or {}
-        return Decision("OwnedElsewhere", reasons.FENCED, condition.get("message", ""), number, failures=failures)
+        reason = condition.get("reason", reasons.FENCED)
+        return Decision("OwnedElsewhere", reason, condition.get("message", ""), number, failures=failures)
     if spec.suspend:
         return Decision("Suspended", reasons.REQUESTED, _committed(seen), number, failures=failures)
     if _deadline_left(seen, spec) == 0:
@@ -141,12 +146,14 @@ def _last_word(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) -> D
 
 def _final_failure(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) -> Decision | None:
     """What a failure means that no further attempt can mend, None for the others."""
-    message = attempt.end_message
-    if _was_refused(attempt):
+    message, not_ours = attempt.end_message, _not_ours(attempt)
+    if not_ours:
         # A later change of the job, such as the resume after a takeover, asks the log again.
         if _was_owned_elsewhere(seen, attempt) and not _is_owned_elsewhere(seen) and not spec.suspend:
             return None
-        return Decision("OwnedElsewhere", reasons.FENCED, message, attempt.number, attempt, failures=attempt.failures)
+        if not_ours == reasons.STARTED_ELSEWHERE:
+            message = f"{_STARTED_ELSEWHERE} ({message})"
+        return Decision("OwnedElsewhere", not_ours, message, attempt.number, attempt, failures=attempt.failures)
     if reason := _hopeless(attempt):
         return Decision("Failed", reason, message, attempt.number, attempt, failures=attempt.failures)
     if attempt.failures > spec.backoff_limit or attempt.outcome_reason == reasons.BACKOFF_LIMIT_EXCEEDED:
@@ -157,14 +164,14 @@ def _final_failure(seen: Observed, spec: TrainingJobSpec, attempt: AttemptView) 
     return None
 
 
-def _was_refused(attempt: AttemptView) -> bool:
-    """Whether the run's log said that the run goes on elsewhere."""
-    return attempt.exit_code == _REFUSED and attempt.outcome_reason == reasons.OWNED_ELSEWHERE
+def _not_ours(attempt: AttemptView) -> str:
+    """Why the run is somebody else's, as its log told the attempt; "" if it did not."""
+    return _NOT_OURS.get(attempt.outcome_reason, "") if attempt.exit_code == _REFUSED else ""
 
 
 def _hopeless(attempt: AttemptView) -> str:
     """Why another attempt would end alike, "" if it may not."""
-    if attempt.exit_code == _REFUSED and attempt.outcome_reason not in _PASSING:
+    if attempt.exit_code == _REFUSED and attempt.outcome_reason != attempt_reasons.LOST:
         return reasons.REFUSED_BY_RUN
     if attempt.outcome_reason == reasons.STORE_DENIED and not attempt.has_committed:
         return reasons.STORE_DENIED

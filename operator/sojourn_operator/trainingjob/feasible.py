@@ -8,6 +8,7 @@ from typing import Any
 
 from sojourn.api import TrainingJobSpec
 from sojourn_operator.engines import ENGINES
+from sojourn_operator.engines.names import RUN_ID
 from sojourn_operator.engines.tpu import divides_evenly
 from sojourn_operator.runtime.objects import Object
 from sojourn_operator.trainingjob import reasons
@@ -29,9 +30,14 @@ class Feasibility:
         return self.store is not None
 
 
-def check_feasible(spec: TrainingJobSpec, stores: Mapping[str, Object]) -> Feasibility:
-    """Look at everything that would keep an attempt from starting."""
+def check_feasible(spec: TrainingJobSpec, stores: Mapping[str, Object], holder: Object | None = None) -> Feasibility:
+    """Look at everything that would keep an attempt from starting.
+
+    Args:
+        holder: another job, whose run this one names as its own.
+    """
     try:
+        _check_run(holder)
         _check_engine(spec)
         _check_code(spec)
         _check_topology(spec)
@@ -42,6 +48,17 @@ def check_feasible(spec: TrainingJobSpec, stores: Mapping[str, Object]) -> Feasi
     except Infeasible as problem:
         return Feasibility(problem.reason, problem.message)
     return Feasibility(store=store, restore_store=restore)
+
+
+def _check_run(holder: Object | None) -> None:
+    if holder is not None:
+        name, run = holder["metadata"]["name"], holder["status"]["runId"]
+        raise Infeasible(
+            reasons.RUN_IN_USE,
+            f"the annotation {RUN_ID} names run {run}, which is that of TrainingJob {name} in namespace "
+            f"{holder['metadata']['namespace']}: a run has one job. Take the annotation away to begin a run of its "
+            "own, with spec.restoreFrom from a checkpoint of that one",
+        )
 
 
 def _check_engine(spec: TrainingJobSpec) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sojourn.api import TrainingJobSpec
+from sojourn_operator.engines.names import RUN_ID
 from sojourn_operator.resources import (
     CHECKPOINT_STORES,
     NETWORK_POLICIES,
@@ -18,6 +19,7 @@ from sojourn_operator.resources import (
     SERVICE_ACCOUNTS,
     SERVICES,
     TRAINING_ATTEMPTS,
+    TRAINING_JOBS,
 )
 from sojourn_operator.runtime.cluster import Cluster
 from sojourn_operator.runtime.objects import Object, uid_of
@@ -32,6 +34,7 @@ class Observed:
     Args:
         spec: None if this operator does not understand it; `problem` says why.
         stores: the namespace's CheckpointStores by name.
+        holder: another job, whose run this one names as its own.
         attempts: by number, oldest first.
         children: by kind and name.
     """
@@ -40,6 +43,7 @@ class Observed:
     spec: TrainingJobSpec | None
     problem: str
     stores: Mapping[str, Object]
+    holder: Object | None
     attempts: tuple[Object, ...]
     children: Mapping[tuple[str, str], Object]
     now: datetime
@@ -70,10 +74,20 @@ def observe(cluster: Cluster, job: Object, now: datetime) -> Observed:
         spec=spec,
         problem=problem,
         stores={store["metadata"]["name"]: store for store in cluster.cached(CHECKPOINT_STORES).list(namespace)},
+        holder=_holder(cluster, job),
         attempts=tuple(sorted(attempts, key=lambda attempt: attempt["spec"]["number"])),
         children=children,
         now=now,
     )
+
+
+def _holder(cluster: Cluster, job: Object) -> Object | None:
+    """The job that trains the run which this one's annotation names. A run has one job, ever."""
+    named = job["metadata"].get("annotations", {}).get(RUN_ID)
+    if named is None or named == job.get("status", {}).get("runId"):
+        return None
+    others = (other for other in cluster.cached(TRAINING_JOBS).list() if uid_of(other) != uid_of(job))
+    return next((other for other in others if other.get("status", {}).get("runId") == named), None)
 
 
 def _parse(job: Object) -> tuple[TrainingJobSpec | None, str]:

@@ -53,7 +53,7 @@ def plan_job(seen: Observed, defaults: ImageDefaults, token: str, checked: Seque
     held: list[Action] = []
     if not has_finalizer(job, FINALIZER):
         held.append(add_finalizer(TRAINING_JOBS, job, FINALIZER))
-    feasible = check_feasible(spec, seen.stores)
+    feasible = check_feasible(spec, seen.stores, seen.holder)
     decision = decide(seen, spec, feasible)
     status = job_status(seen, decision, feasible)
     status["checks"] = list(checked) if checked else None

@@ -23,6 +23,7 @@ LOCAL_STORE: Final = "LocalStore"
 TWO_CREDENTIALS: Final = "TwoCredentials"
 LOCAL_CODE: Final = "LocalCode"
 INVALID_TOPOLOGY: Final = "InvalidTopology"
+RUN_IN_USE: Final = "RunInUse"
 
 # Reasons of Running, besides those of an attempt's Ready
 NOT_STARTED: Final = "NotStarted"
@@ -43,5 +44,6 @@ CORRUPT_DATA: Final = "CorruptData"
 STORE_DENIED: Final = "StoreDenied"
 REFUSED_BY_RUN: Final = "RefusedByRun"
 
-# Reason of OwnedElsewhere
+# Reasons of OwnedElsewhere
 FENCED: Final = "Fenced"
+STARTED_ELSEWHERE: Final = "StartedElsewhere"

@@ -15,10 +15,11 @@ from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.faults import frozen_api_server
 from e2e.clusters.volumes import claim, store_folder
-from e2e.jobs import RunningJob
+from e2e.jobs import RunningJob, wait
 from e2e.journeys import API, CRDS
 from e2e.operator_process import OperatorProcess
 from e2e.test_migration import JOB
+from e2e.transfers import give_to_pods
 from helpers.api_proxy import ApiProxy, api_proxy
 from helpers.rows import Rows, table
 from sojourn.checkpoint.verify import verify_run
@@ -151,9 +152,46 @@ def test_connections_that_are_dead_without_a_word_are_given_up(
         eventually(lambda: rows() == 2)
 
 
-@pytest.fixture
-def training(east: Cluster, images: Mapping[str, str], tmp_path: Path) -> Iterator[tuple[RunningJob, RunLog]]:
-    """A job that trains under an operator process of its own, and its log."""
+def test_what_was_deleted_while_it_was_down_is_cleaned_up(
+    port: ApiServer, connection: Connection, namespace: str, rows: Callable[[], int]
+) -> None:
+    port.create(table(1, namespace))
+    with replica(connection, namespace, leader_elect=False):
+        eventually(lambda: rows() == 1)
+    port.delete(CONFIG_MAPS, namespace, "table")
+    assert port.get(CONFIG_MAPS, namespace, "table") is not None
+    with replica(connection, namespace, leader_elect=False):
+        eventually(lambda: port.get(CONFIG_MAPS, namespace, "table") is None)
+        eventually(lambda: port.get(SECRETS, namespace, "table-note") is None)
+
+
+def test_of_two_replicas_the_other_goes_on_when_the_leader_is_cut_off(
+    port: ApiServer, proxy: ApiProxy, connection: Connection, namespace: str, rows: Callable[[], int]
+) -> None:
+    def leader() -> str:
+        lease = port.get(LEASES, namespace, "sojourn-operator")
+        return str(lease["spec"].get("holderIdentity", "")) if lease is not None else ""
+
+    port.create(table(1, namespace))
+    with replica(proxy.connection, namespace) as first:
+        eventually(lambda: rows() == 1)
+        before = leader()
+        with replica(connection, namespace) as second:
+            proxy.cut()
+            port.patch(CONFIG_MAPS, namespace, "table", {"data": {"rows": "2"}})
+            eventually(lambda: rows() == 2)
+            assert leader() not in ("", before)
+            eventually(first.ended)
+            assert first.code == 1
+        assert second.code == 0
+        assert leader() == ""
+
+
+@pytest.fixture(scope="module")
+def training(
+    east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningJob, RunLog]]:
+    """A job that trains under an operator process of its own, and its log; the last tests share it, in this order."""
     east.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
     with east.namespace("outage") as namespace:
         folder = store_folder(namespace)
@@ -161,9 +199,8 @@ def training(east: Cluster, images: Mapping[str, str], tmp_path: Path) -> Iterat
         code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "name": "code"}}
         job = {"apiVersion": API, "kind": "TrainingJob", "metadata": {**meta, "name": "digits"}}
         checkpoint = {"store": {"uri": "pvc://runs/sojourn"}, "every": {"seconds": 3}}
-        operator = OperatorProcess(
-            east, namespace, tmp_path / "log", {"trainer-image": images["trainer"], "leader-elect": "false"}
-        )
+        log = tmp_path_factory.mktemp("operator") / "log"
+        operator = OperatorProcess(east, namespace, log, {"trainer-image": images["trainer"], "leader-elect": "false"})
         operator.start()
         east.apply(
             *claim(namespace, "runs", folder),
@@ -221,36 +258,36 @@ def committed(log: RunLog) -> int:
     return newest.step
 
 
-def test_what_was_deleted_while_it_was_down_is_cleaned_up(
-    port: ApiServer, connection: Connection, namespace: str, rows: Callable[[], int]
+def test_a_second_job_that_names_the_run_of_the_first_does_not_start(
+    east: Cluster, training: tuple[RunningJob, RunLog]
 ) -> None:
-    port.create(table(1, namespace))
-    with replica(connection, namespace, leader_elect=False):
-        eventually(lambda: rows() == 1)
-    port.delete(CONFIG_MAPS, namespace, "table")
-    assert port.get(CONFIG_MAPS, namespace, "table") is not None
-    with replica(connection, namespace, leader_elect=False):
-        eventually(lambda: port.get(CONFIG_MAPS, namespace, "table") is None)
-        eventually(lambda: port.get(SECRETS, namespace, "table-note") is None)
+    job, log = training
+    first = job.get()
+    named = {"sojourn.dev/run-id": first["status"]["runId"]}
+    metadata = {"name": "twin", "namespace": job.namespace, "annotations": named}
+    east.apply({"apiVersion": API, "kind": "TrainingJob", "metadata": metadata, "spec": first["spec"]})
+    twin = RunningJob(east, job.namespace, "twin")
+    status = twin.until(lambda status: "phase" in status, "it is looked at", 30)
+    feasible = twin.condition("Feasible")
+    assert (status["phase"], feasible["status"], feasible["reason"]) == ("Pending", "False", "RunInUse")
+    assert f"TrainingJob digits in namespace {job.namespace}" in feasible["message"]
+    wait(lambda: "RunInUse" in twin.events(), "it is told")
+    before = committed(log)
+    wait(lambda: committed(log) > before, "the first trains on")
+    assert job.names("trainingattempts,jobs") == ["job.batch/digits-1", "trainingattempt.sojourn.dev/digits-1"]
+    twin.kubectl("delete", "trainingjob", "twin", "--timeout=30s")
 
 
-def test_of_two_replicas_the_other_goes_on_when_the_leader_is_cut_off(
-    port: ApiServer, proxy: ApiProxy, connection: Connection, namespace: str, rows: Callable[[], int]
-) -> None:
-    def leader() -> str:
-        lease = port.get(LEASES, namespace, "sojourn-operator")
-        return str(lease["spec"].get("holderIdentity", "")) if lease is not None else ""
-
-    port.create(table(1, namespace))
-    with replica(proxy.connection, namespace) as first:
-        eventually(lambda: rows() == 1)
-        before = leader()
-        with replica(connection, namespace) as second:
-            proxy.cut()
-            port.patch(CONFIG_MAPS, namespace, "table", {"data": {"rows": "2"}})
-            eventually(lambda: rows() == 2)
-            assert leader() not in ("", before)
-            eventually(first.ended)
-            assert first.code == 1
-        assert second.code == 0
-        assert leader() == ""
+def test_a_job_whose_run_is_started_a_second_time_does_not_take_it_back(training: tuple[RunningJob, RunLog]) -> None:
+    """By somebody who knows nothing of the first, such as a job of that name on another cluster with this store."""
+    job, log = training
+    term = log.begin_attempt("somebody else")
+    give_to_pods(Path(log.store.uri.removeprefix("file://")))
+    job.phase("OwnedElsewhere", 60)
+    owned = job.condition("OwnedElsewhere")
+    assert owned["reason"] == "StartedElsewhere"
+    assert "sojourn resume" in owned["message"]
+    assert "somebody else" in owned["message"]
+    assert log.refresh().term == term
+    assert all(commit.term < term for commit in log.state.commits)
+    assert job.status()["attempts"] == 1

@@ -71,6 +71,15 @@ def test_resume_asks_and_returns(sojourn: Sojourn, world: World) -> None:
     assert spec(world)["suspend"] is False
 
 
+def test_a_job_whose_run_somebody_else_started_takes_it_back_by_a_changed_spec(sojourn: Sojourn, world: World) -> None:
+    world.job("OwnedElsewhere", conditions=[_condition("OwnedElsewhere", "StartedElsewhere", "term 3 is newer")])
+    before = world.client.job("digits").object["metadata"]["generation"]
+    assert sojourn("resume", "digits")[0] == 0
+    after = world.client.job("digits").object
+    assert after["spec"]["suspend"] is False
+    assert after["metadata"]["generation"] > before
+
+
 def test_a_checkpoint_is_answered_by_its_token(sojourn: Sojourn, world: World) -> None:
     world.job(checkpointRequest={"token": "older", "step": 3})
 

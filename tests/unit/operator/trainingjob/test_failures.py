@@ -220,11 +220,19 @@ class TestOwnedElsewhere:
         assert it.phase == "Running"
         assert it.condition("OwnedElsewhere")[0] == "False"
 
-    def test_a_newer_attempt_is_another_matter(self) -> None:
+    def test_a_run_that_somebody_else_has_started_is_not_taken_back(self) -> None:
         it = world()
         it.start()
         it.report(phase="Failed", outcome={"exitCode": 4, "reason": "StaleTerm", "message": "term 3 is newer"})
         it.end_head(4)
+        it.harness.advance(3600)
+        assert it.condition("OwnedElsewhere") == ("True", "StartedElsewhere")
+        assert "term 3 is newer" in it.message("OwnedElsewhere")
+        assert it.harness.names(TRAINING_ATTEMPTS) == ["digits-1"]
+        # Said again while it rests, and until somebody decides.
+        it.patch(suspend=True)
+        assert it.condition("OwnedElsewhere") == ("True", "StartedElsewhere")
+        it.patch(suspend=False)
         it.start(2)
         assert it.phase == "Running"
 

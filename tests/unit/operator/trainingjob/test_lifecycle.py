@@ -82,6 +82,21 @@ def test_one_that_stands_by_is_suspended_at_once() -> None:
     assert it.harness.names(JOBS) == []
 
 
+def test_a_second_job_that_names_the_run_of_the_first_does_not_start() -> None:
+    it = world()
+    it.start()
+    metadata = {"name": "twin", "namespace": NAMESPACE, "annotations": {"sojourn.dev/run-id": "run"}}
+    it.harness.create({**it.job, "metadata": metadata, "status": {}})
+    it.harness.settle()
+    twin = it.harness.one(TRAINING_JOBS, NAMESPACE, "twin")
+    (feasible,) = [one for one in twin["status"]["conditions"] if one["type"] == "Feasible"]
+    assert (feasible["status"], feasible["reason"], twin["status"]["phase"]) == ("False", "RunInUse", "Pending")
+    assert "TrainingJob digits in namespace team" in feasible["message"]
+    assert it.harness.names(TRAINING_ATTEMPTS) == ["digits-1"]
+    assert "RunInUse" in events(it)
+    assert it.phase == "Running"
+
+
 def test_a_complete_job_is_left_alone() -> None:
     it = world()
     it.start()
