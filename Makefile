@@ -104,7 +104,7 @@ bench-transfer: setup ## a run carried over a link, beside a null pipeline, rclo
 
 .PHONY: bench-crash
 bench-crash: setup ## kill, fail and cut the power at every system call of the core writer (CRASH_ARGS=--every=50: a sample)
-	PYTHONPATH=tests $(BIN)/python benchmarks/crash.py $(CRASH_ARGS)
+	PYTHONPATH=tests $(BIN)/python benchmarks/crashes.py $(CRASH_ARGS)
 
 .PHONY: lint
 lint: setup ## style, types, import contracts, drift of generated files
