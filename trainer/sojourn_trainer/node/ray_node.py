@@ -67,8 +67,8 @@ class RayNode:
             SojournError: it does not come up; the message has its last words.
         """
         self.plan = self.make_plan()
-        ray = str(Path(sys.executable).with_name("ray"))
-        command = [ray, "start", "--block", "--disable-usage-stats", *self.plan.arguments]
+        ray = [sys.executable, "-m", "sojourn_trainer.node.ray_start"]
+        command = [*ray, "start", "--block", "--disable-usage-stats", *self.plan.arguments]
         self.process = start_child(command, self.plan.environment, stderr=subprocess.STDOUT)
         self._wait_until_started(self.process)
 
