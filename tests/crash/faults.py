@@ -17,7 +17,7 @@ from pathlib import Path
 
 from crash import preload
 from crash.preload import FOR_EVER, Action, Call, Kind
-from crash.stories import LIVE, STORIES, Tell
+from crash.stories import ALL, LIVE, Tell
 from crash.strikes import Outcome, Stage, problem_of
 from helpers.runs import assert_holds, commit_step
 from sojourn.errors import SojournError
@@ -113,12 +113,12 @@ def _save_again(log: RunLog) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in STORIES])
+    parser.add_argument("story", choices=[story.name for story in ALL])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     arguments = parser.parse_args()
-    (story,) = [story for story in STORIES if story.name == arguments.story]
+    (story,) = [story for story in ALL if story.name == arguments.story]
     for outcome in faults(Stage(story, arguments.folder), arguments.every, arguments.offset):
         sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
         sys.stdout.flush()

@@ -17,7 +17,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from crash.disk import Disk, Survives, fates
-from crash.stories import STORIES
+from crash.stories import ALL
 from crash.strikes import Outcome, Stage, problem_of
 
 
@@ -66,12 +66,12 @@ def _digest(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in STORIES])
+    parser.add_argument("story", choices=[story.name for story in ALL])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     arguments = parser.parse_args()
-    (story,) = [story for story in STORIES if story.name == arguments.story]
+    (story,) = [story for story in ALL if story.name == arguments.story]
     for outcome in power_cuts(Stage(story, arguments.folder), arguments.every, arguments.offset):
         sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
         sys.stdout.flush()

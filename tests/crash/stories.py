@@ -20,6 +20,7 @@ from sojourn.runlog import log as runlog
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Recipient
 from sojourn.runlog.runs import create_run, find_run
+from sojourn.store import posix
 from sojourn.store.posix import PosixStore
 from sojourn.transfer import Destination, TransferProgress, copy_run, move_run
 
@@ -248,7 +249,20 @@ class Copy:
         examine.every_run_is_whole(self._store(world))
 
 
+@dataclass(frozen=True)
+class Careless(Train):
+    """A writer that does not sync its folders: what shows that a power cut would be noticed."""
+
+    name: str = "careless"
+
+    def play(self, world: Path, tell: Tell) -> None:
+        posix._sync_folder = lambda folder: None
+        super().play(world, tell)
+
+
 STORIES: tuple[Story, ...] = (Train(), Snapshots(), Move(), Move(broken=True), Copy(), Copy(adopt=True))
+
+ALL = (*STORIES, Careless())
 
 
 def _train(log: RunLog, clock: Clock, attempt: str, steps: tuple[int, ...], tell: Tell) -> None:

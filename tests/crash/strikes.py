@@ -20,7 +20,7 @@ from pathlib import Path
 
 from crash import preload
 from crash.preload import Action, Call
-from crash.stories import STORIES, Story, Tell
+from crash.stories import ALL, Story, Tell
 
 _UNIQUE = re.compile(r"(?<=tmp-)[0-9a-f]{32}")
 _ENDED, _BROKE = 0, 70
@@ -163,13 +163,13 @@ def _copy(source: Path, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in STORIES])
+    parser.add_argument("story", choices=[story.name for story in ALL])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--rehearse", action="store_true", help="only list the calls")
     arguments = parser.parse_args()
-    (story,) = [story for story in STORIES if story.name == arguments.story]
+    (story,) = [story for story in ALL if story.name == arguments.story]
     stage = Stage(story, arguments.folder)
     found = stage.rehearse() if arguments.rehearse else strikes(stage, arguments.every, arguments.offset)
     for item in found:

@@ -29,8 +29,15 @@ def test_every_power_cut(story: str, library: Path, fast_folder: Path) -> None:
     assert [outcome for outcome in outcomes if outcome["problem"]] == []
 
 
-def test_a_writer_that_forgets_to_sync_is_found_out(tmp_path: Path) -> None:
-    """The model itself: without fsync a renamed file may be there under its name, and empty."""
+def test_a_writer_that_syncs_no_folder_is_found_out(library: Path, fast_folder: Path) -> None:
+    outcomes = run("crash.power", ["careless", str(fast_folder), "--every", "53", "--offset", "7"], library)
+    lost = [outcome for outcome in outcomes if outcome["problem"]]
+    assert len(lost) >= 5
+    assert "nothing unsynced is there" in {outcome["action"] for outcome in lost}
+
+
+def test_the_model_of_a_disk(tmp_path: Path) -> None:
+    """Without fsync a renamed file may be there under its name, and empty."""
     world = tmp_path / "world"
     world.mkdir()
     calls = [
