@@ -91,6 +91,12 @@ class CheckpointPolicy(Model):
     )
     keep_last: int = Field(default=3, ge=1, le=100000, description="How many of the newest checkpoints to keep.")
     keep_best: KeepBest | None = Field(default=None, description="Which others to keep; also what NAME@best means.")
+    keep_every_hours: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=10000,
+        description="Also keep, for good, the first checkpoint of every so many hours of training.",
+    )
     request: str | None = Field(
         default=None,
         pattern=patterns.TOKEN.regex,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import escape
 
+from sojourn.checkpoint.retention import RetentionPolicy, kept
 from sojourn.client.chapter import Chapter
 from sojourn.client.tables import html_table, layout, moment, short_metrics
+from sojourn.errors import InvalidInput
 from sojourn.progress import words
 from sojourn.runlog import records
 
@@ -47,10 +50,12 @@ def headline(chapter: Chapter) -> list[tuple[str, str]]:
 
 def rows(chapter: Chapter) -> Iterator[tuple[str, ...]]:
     """One line per entry of a chapter's log."""
-    retired = retired_entries(chapter)
+    retired, because = retired_entries(chapter), kept_because(chapter)
     for entry in chapter.entries:
         step = getattr(entry.body, "step", None)
         said = what(entry.body) + (" (retired)" if entry.index in retired else "")
+        if entry.index in because:
+            said += f" (kept: {because[entry.index]})"
         yield str(entry.index), moment(entry.body.time), entry.type, "" if step is None else f"{step:,}", said
 
 
@@ -78,6 +83,25 @@ def what(body: object) -> str:  # noqa: PLR0911 (one branch per kind of entry)
         case records.Takeover(person=person, reason=reason, recipient=to):
             return f"{person} takes the run over to {to.run_id}: {reason}"
     return ""
+
+
+def kept_because(chapter: Chapter) -> dict[int, str]:
+    """Indices of the commit entries whose checkpoint exists, with why it is kept, as far as the log tells."""
+    state = chapter.state
+    if state is None:
+        return {}
+    try:
+        policy = RetentionPolicy.from_json(state.attempt.info["keep"] if state.attempt else {})
+    except (KeyError, TypeError, InvalidInput):  # an attempt of another version
+        return {}
+    reasons = kept(state.commits, policy)
+    pins = state.pinned(datetime.now(UTC))
+    found = {}
+    for commit in state.commits:
+        pin = pins.get(commit.checkpoint)
+        held = (f"held by {pin.holder}",) if pin else ()
+        found[commit.index] = ", ".join((*reasons.get(commit.checkpoint, ()), *held))
+    return {index: reason for index, reason in found.items() if reason and index > 0}
 
 
 def retired_entries(chapter: Chapter) -> frozenset[int]:

@@ -20,6 +20,7 @@ from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Created, Recipient
 from sojourn.runlog.runs import create_run
 from sojourn.store.memory import MemoryStore
+from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.coordinator import Coordinator
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import Outcome, Request, SaveId, ShardSaved, WorkerFailure
@@ -55,7 +56,7 @@ class Seen:
 class Setting:
     """A coordinator, its clock and its run."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, **checkpoint: Any) -> None:
         clock = Clock()
         self.now = 1000.0
         self.seen = Seen()
@@ -63,7 +64,8 @@ class Setting:
             MemoryStore("coordinator"), Created(run_id=clock.env().new_id(), name="digits"), clock.env()
         )
         clocks = Clocks(wall=lambda: self.now, monotonic=lambda: self.now, sleep=lambda seconds: None)
-        self.coordinator = Coordinator(TrainingJob.model_validate(JOB), self.log, [self.seen], clocks, failures)
+        job = TrainingJob.model_validate({**JOB, "spec": {**JOB["spec"], "checkpoint": checkpoint}})  # type: ignore[dict-item]
+        self.coordinator = Coordinator(job, self.log, [self.seen], clocks, failures)
 
     def save(self, step: int, boundary: float) -> None:
         """A checkpoint of one worker, whose state is that of the moment `boundary`."""
@@ -169,3 +171,34 @@ def test_a_stopped_run_is_not_complete(setting: Setting) -> None:
     setting.coordinator.stopped(7, Outcome.STOPPED, {})
     setting.coordinator.ended(0)
     assert not setting.coordinator.is_complete()
+
+
+def test_what_the_rules_keep_stays_and_what_somebody_reads() -> None:
+    setting = Setting(keepLast=1, keepEveryHours=2)
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.started(10, 100, None)
+    for step in range(1, 7):
+        setting.now = 1000.0 + step * 3600.0
+        setting.save(step, boundary=setting.now)
+        if step == 1:
+            setting.log.refresh()
+            setting.log.pin([commit.checkpoint for commit in setting.log.state.commits], holder="migration", until=None)
+    setting.coordinator.close()
+    state = setting.log.refresh()
+    assert [commit.step for commit in state.commits] == [1, 2, 4, 6]
+    assert state.attempt is not None
+    assert state.attempt.info["keep"] == {"keep_last": 1, "keep_best": None, "keep_every": 7200.0}
+
+
+def test_losses_say_how_often_to_save() -> None:
+    setting = Setting(every={"auto": {}})
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.started(10, 100, None)
+    assert setting.coordinator.save_interval(None) == 10.0
+    assert setting.coordinator.save_interval(SaveCost(0.1, 0.0, 1.0)) == 10.0
+    setting.now += 20_000.0
+    setting.coordinator.begin_attempt("b", 1, {})
+    assert setting.coordinator.save_interval(None) == pytest.approx(63.28, rel=1e-3)
+    told = setting.seen.of(events.SaveInterval)
+    assert [event.reason for event in told] == ["FirstSave", "Shortest", "FailureRate"]
+    assert told[-1].failure_seconds == 20_000.0

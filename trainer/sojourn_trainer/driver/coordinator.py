@@ -23,7 +23,7 @@ from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.backoff import Backoff
 from sojourn_trainer.driver.observers import Observer
 from sojourn_trainer.driver.requests import CheckpointRequests
-from sojourn_trainer.driver.retention import Retention
+from sojourn_trainer.driver.retention import Retention, as_retention_policy
 from sojourn_trainer.driver.save_interval import SaveInterval
 from sojourn_trainer.driver.saves import PendingSave
 from sojourn_trainer.driver.timing import Clocks
@@ -125,7 +125,8 @@ class Coordinator:
             if self._requests:
                 self._ask(Request.CHECKPOINT)
             try:
-                self._term = self._run.begin_attempt(attempt_id, dict(info))
+                keep = as_retention_policy(self._job.spec.checkpoint).to_json()
+                self._term = self._run.begin_attempt(attempt_id, {**info, "keep": keep})
             except SojournError as error:
                 self._failure = _failure_of(error)
                 raise

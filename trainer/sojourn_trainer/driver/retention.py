@@ -69,4 +69,5 @@ def as_retention_policy(policy: CheckpointPolicy) -> RetentionPolicy:
     return RetentionPolicy(
         keep_last=policy.keep_last,
         keep_best=BestPolicy(best.metric, best.mode, best.count) if best is not None else None,
+        keep_every=policy.keep_every_hours * 3600.0 if policy.keep_every_hours is not None else None,
     )
