@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 
 API = "sojourn.dev/v1alpha1"
 JOB: dict[str, Any] = {
-    "workers": {"resources": {"cpu": "500m", "memory": "2Gi"}},
+    "workers": {"resources": {"cpu": "1", "memory": "2Gi"}},
     "task": {"entrypoint": "tasks:paced", "code": {"configMap": {"name": "code"}}},
     "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
     "training": {"globalBatchSize": 128, "steps": 1000, "seed": 7},

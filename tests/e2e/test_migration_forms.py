@@ -92,6 +92,7 @@ def variables(log: RunLog, step: int) -> dict[str, bytes]:
     return {name: array.tobytes() for name, array in found.items()}
 
 
+@pytest.mark.long
 def test_a_run_moves_to_another_namespace_of_its_cluster_once_that_agrees(here: Place, neighbour: Place) -> None:
     step = here.job().trains(beyond=0)["lastCommit"]["step"]
     target = {"namespace": neighbour.namespace}
@@ -100,7 +101,8 @@ def test_a_run_moves_to_another_namespace_of_its_cluster_once_that_agrees(here: 
         mode="Cold",
         source={"trainingJob": "digits"},
         target=target,
-        resume={},
+        # The one node has no room for both jobs' pods.
+        resume={"standby": False},
         exposure={"type": "ClusterIP"},
     )
     status = here.until("next", lambda status: "problems" in status.get("plan", {}), "what stands in the way", 60)
@@ -115,6 +117,7 @@ def test_a_run_moves_to_another_namespace_of_its_cluster_once_that_agrees(here: 
     assert child.state.parent.fence == run_in(here).state.fence_digest
 
 
+@pytest.mark.long
 def test_a_checkpoint_object_is_where_another_cluster_begins(here: Place, neighbour: Place, there: Place) -> None:
     """And it ends in the same bits as the run that it is a checkpoint of."""
     neighbour.job().phase("Complete", 180)
@@ -136,6 +139,7 @@ def test_a_checkpoint_object_is_where_another_cluster_begins(here: Place, neighb
     assert run_in(neighbour).state.fence is None
 
 
+@pytest.mark.long
 def test_an_export_is_carried_by_a_bucket_where_no_link_leads_and_served(
     here: Place, neighbour: Place, there: Place, bucket: Server, link: Link, tmp_path: Path
 ) -> None:

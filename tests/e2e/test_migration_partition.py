@@ -159,6 +159,7 @@ def test_torn_apart_before_at_and_after_the_fence_the_run_has_one_owner(here: Pl
     assert started.time > source.state.fence.time > source.state.commits[-1].time
 
 
+@pytest.mark.long
 def test_a_run_that_trains_on_in_a_cluster_out_of_reach_is_shut_out_by_a_takeover(here: Place, there: Place) -> None:
     """Its store lives. The pods there neither know of the takeover nor stop, and can commit nothing more."""
     assert here.cluster.site is not None

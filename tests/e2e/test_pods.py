@@ -15,6 +15,9 @@ from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.runs import find_run
 from sojourn.store.posix import PosixStore
 
+# What an operator makes of them is part of every run: tests/e2e/test_training_job.py.
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def attempts(west: Cluster, images: Mapping[str, str]) -> Iterator[Attempts]:

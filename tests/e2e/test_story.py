@@ -58,7 +58,7 @@ def build(pause=0.0):
 """
 JOB: dict[str, Any] = {
     "strategy": "MultiWorkerMirroredStrategy",
-    "workers": {"replicas": 2, "resources": {"cpu": "700m", "memory": "2Gi"}},
+    "workers": {"replicas": 2, "resources": {"cpu": "900m", "memory": "2Gi"}},
     # Slow enough that a test can act between two steps.
     "task": {"entrypoint": "tasks:build", "code": {"configMap": {"name": "code"}}, "args": {"pause": 0.05}},
     "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},

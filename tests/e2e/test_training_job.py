@@ -53,7 +53,7 @@ def job(east: Cluster, namespace: str, operator: OperatorProcess) -> RunningJob:
             "metadata": {"name": "digits", "namespace": namespace},
             "spec": {
                 "strategy": "MultiWorkerMirroredStrategy",
-                "workers": {"replicas": 2, "resources": {"cpu": "500m", "memory": "2Gi"}},
+                "workers": {"replicas": 2, "resources": {"cpu": "900m", "memory": "2Gi"}},
                 "task": {"entrypoint": "tasks:paced", "code": {"configMap": {"name": "code"}}},
                 "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
                 "training": {"globalBatchSize": 128, "steps": 100000, "seed": 7},

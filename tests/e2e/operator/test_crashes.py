@@ -126,7 +126,7 @@ def test_whatever_write_it_dies_at_the_job_comes_to_the_same_end(
         training = {"globalBatchSize": 128, "steps": 100000, "seed": 7}
         spec = {
             "strategy": "MultiWorkerMirroredStrategy",
-            "workers": {"replicas": 2, "resources": {"cpu": "400m", "memory": "2Gi"}},
+            "workers": {"replicas": 2, "resources": {"cpu": "900m", "memory": "2Gi"}},
             "task": {"entrypoint": "tasks:paced", "code": {"configMap": {"name": "code"}}},
             "data": {"source": {"builtin": {"name": "digits"}}, "normalize": "MinMax"},
             "training": training,
