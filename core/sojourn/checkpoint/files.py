@@ -6,7 +6,6 @@ chunks (of "chunkBytes", 8 MiB by default) may be left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from sojourn.checkpoint.manifest import MANIFEST_FILE
 from sojourn.checkpoint.reader import read_chunk
 from sojourn.checkpoint.records import FileRecord
 from sojourn.errors import CorruptData
+from sojourn.runlog.codec import parse
 from sojourn.store.base import KeyMissing, Store
 
 
@@ -57,7 +57,7 @@ def parse_file_set(folder: str, data: bytes, expected: str) -> FileSet:
     if digest(data) != expected:
         raise CorruptData(f"{key} has digest {digest(data)}, the run's log names {expected}")
     try:
-        body = json.loads(data)
+        body = parse(data)
         files = tuple(
             FileRecord(file["name"], file["size"], file["digest"], tuple(file.get("chunks", ())))
             for file in body["files"]

@@ -15,6 +15,7 @@ from sojourn.checkpoint.bundle import TensorEntry
 from sojourn.checkpoint.digest import CHUNK_BYTES
 from sojourn.checkpoint.records import FileRecord, tensor_from_json, tensor_to_json
 from sojourn.errors import CorruptData, InvalidInput
+from sojourn.runlog.codec import parse
 
 FORMAT = "sojourn.dev/checkpoint/v1"
 MANIFEST_FILE = "manifest.json"
@@ -101,7 +102,7 @@ class Manifest:
     def from_bytes(cls, data: bytes, *, source: str) -> Manifest:
         """`source` names it in errors. Raises CorruptData, also for a format newer than this Sojourn."""
         try:
-            body = json.loads(data)
+            body = parse(data)
             if body["format"] != FORMAT:
                 raise CorruptData(
                     f"{source} has format {body['format']!r}, this Sojourn reads {FORMAT!r}",

@@ -6,6 +6,7 @@ Fields that have their default are left out; unknown names are ignored when read
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -17,6 +18,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def parse(data: bytes) -> Any:
+    """The JSON value in `data`. Raises ValueError, also where it is nested too deeply to be ours."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def to_json(value: Any) -> Any:

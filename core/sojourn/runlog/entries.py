@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from sojourn.errors import CorruptData, InvalidInput
 from sojourn.runlog import records
-from sojourn.runlog.codec import from_json, to_json
+from sojourn.runlog.codec import from_json, parse, to_json
 from sojourn.runlog.errors import UnsupportedLog
 
 MAX_ENTRY_BYTES = 64 << 10
@@ -129,9 +129,11 @@ def decode(data: bytes, index: int, where: str) -> Entry:
         CorruptData: the bytes are not entry `index`.
         UnsupportedLog: a newer Sojourn wrote it.
     """
+    if len(data) > MAX_ENTRY_BYTES:
+        raise CorruptData(f"{where} is larger than a log entry, which has at most {MAX_ENTRY_BYTES} bytes")
     _check_sum(data, where)
     try:
-        content = json.loads(data)
+        content = parse(data)
         envelope = from_json(_Envelope, content)
         if envelope.type not in _TYPES or content.get("format", 1) != 1:
             raise UnsupportedLog(
@@ -168,7 +170,7 @@ def _check_sum(data: bytes, where: str) -> None:
 def nonce_of(data: bytes) -> str:
     """The nonce in an entry's bytes, or "" if they are no entry (so nobody's own)."""
     try:
-        return str(json.loads(data)["nonce"])
+        return str(parse(data)["nonce"])
     except (ValueError, KeyError, TypeError):
         return ""
 

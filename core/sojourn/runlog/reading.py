@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
 from sojourn.errors import CorruptData, NotFound
 from sojourn.runlog import state as fold
-from sojourn.runlog.codec import from_json
+from sojourn.runlog.codec import from_json, parse
 from sojourn.runlog.entries import Entry, decode, digest_of, entry_key
 from sojourn.runlog.head import find_head
 from sojourn.runlog.records import Snapshot
 from sojourn.runlog.state import RunState
-from sojourn.store.base import Store
+from sojourn.store.base import KeyMissing, Store
 from sojourn.store.parallel import exist_many, read_many
 
 _BATCH = 64
@@ -22,6 +21,8 @@ def load(store: Store, prefix: str) -> RunState:
     """The state of the run at `prefix`, from its newest snapshot on. Raises NotFound, CorruptData."""
     head = find_head(lambda indices: exist_many(store, [entry_key(prefix, i) for i in indices]), store.concurrency)
     if head < 0:
+        if next(store.list(f"{prefix}/log"), None):
+            raise CorruptData(f"{store.uri}/{entry_key(prefix, 0)} is missing, though later entries exist")
         raise NotFound(f"there is no run at {store.uri}/{prefix}", hint="`sojourn runs` lists those of a store.")
     last = _one(store, prefix, head)
     base = head if isinstance(last.body, Snapshot) else last.snapshot
@@ -68,12 +69,14 @@ def snapshot_state(store: Store, prefix: str, snapshot: Snapshot) -> RunState:
     where = f"snapshot entry {snapshot.index} of {store.uri}/{prefix}"
     content = snapshot.state
     if content is None:
-        data = store.read(f"{prefix}/{snapshot.key}")
+        try:
+            data = store.read(f"{prefix}/{snapshot.key}")
+        except KeyMissing as error:
+            raise CorruptData(f"{store.uri}/{prefix}/{snapshot.key} is missing, though {where} names it") from error
         if digest_of(data) != snapshot.digest:
             raise CorruptData(f"{store.uri}/{prefix}/{snapshot.key} does not have the digest that {where} names")
-        content = json.loads(data)
     try:
-        return from_json(RunState, content)
+        return from_json(RunState, parse(data) if content is None else content)
     except ValueError as error:
         raise CorruptData(f"{where} is not readable: {error}") from error
 
