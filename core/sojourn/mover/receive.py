@@ -14,10 +14,11 @@ from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Recipient
 from sojourn.store.identity import store_id
 from sojourn.store.probe import probe_exclusive_create
-from sojourn.transfer.fetch import CopyReport, Reader, TransferProgress, Watchers
+from sojourn.transfer.fetch import CopyReport, TransferProgress, Watchers
 from sojourn.transfer.incoming import Incoming, Place, abandon, kept_offer
 from sojourn.transfer.link import Listener
 from sojourn.transfer.offer import Offer
+from sojourn.transfer.reader import Reader
 from sojourn.transfer.receive import Accepted, Dialled, RemoteSource
 from sojourn.transfer.relay import RelayedSource
 
@@ -184,7 +185,7 @@ def _verified(arriving: Incoming, report: CopyReport, number: int) -> dict[str, 
         "step": run.get("step"),
         "manifest": run.get("manifest"),
         "files": len(plan.present),
-        "bytes": report.copied_bytes + report.reused_bytes,
+        "bytes": report.total_bytes,
         "copiedBytes": report.copied_bytes,
         "reusedBytes": report.reused_bytes,
         "adopted": arriving.adopts,

@@ -165,7 +165,8 @@ def _difference(new: Array, old: Array) -> Array:
     found = new - old
     sign = found.view(_SIGNED[width]) >> (8 * width - 1)
     np.left_shift(found, 1, out=found)
-    return np.bitwise_xor(found, sign.view(_UNSIGNED[width]), out=found)
+    np.bitwise_xor(found, sign.view(_UNSIGNED[width]), out=found)
+    return found
 
 
 def _planes(fresh: Array, old: Array | None, start: int, run: Run) -> Array:

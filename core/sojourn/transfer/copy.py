@@ -17,7 +17,8 @@ from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.runlog.env import Env
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.runs import create_run, run_prefix
-from sojourn.store.base import Store
+from sojourn.store.base import PartialStore, Store
+from sojourn.transfer.bases import find_bases
 from sojourn.transfer.fetch import CopyReport, OnProgress, Watchers, execute, silent
 from sojourn.transfer.offer import make_offer
 from sojourn.transfer.plan import (
@@ -135,9 +136,12 @@ def bring(source: RunLog, target: Store, prefix: str, carry: Carry, on_progress:
     if adopt:
         verify_in_place(source, carry)
     streams = min(_STREAMS, max(source.store.concurrency, target.concurrency))
-    folders = make_offer(source, carry).folder_copies(prefix, adopt=adopt)
+    offer = make_offer(source, carry)
+    folders = offer.folder_copies(prefix, adopt=adopt)
     plan = plan_files(folders, prefix, {info.key: info.size for info in target.list(prefix)})
-    return execute(source.store, target, plan, manifests(folders), Watchers(on_progress), streams)
+    # Where reading the target is a request over the network, the source at hand is nearer.
+    bases = find_bases(target, offer, prefix) if isinstance(target, PartialStore) else None
+    return execute(source.store, target, plan, manifests(folders), Watchers(on_progress), streams, bases)
 
 
 def verify_in_place(source: RunLog, carry: Carry) -> None:

@@ -10,28 +10,22 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import groupby
 
 from blake3 import blake3
 
 from sojourn.checkpoint.files import read_verified
 from sojourn.errors import CorruptData
 from sojourn.store.base import Buffer, Partial, PartialStore, Store, StoreFull
+from sojourn.transfer.bases import Bases
+from sojourn.transfer.chunks import Chunks
 from sojourn.transfer.parts import Parts
 from sojourn.transfer.pieces import Piece, pieces
 from sojourn.transfer.plan import FileCopy, TransferPlan
 from sojourn.transfer.pool import Pool
+from sojourn.transfer.reader import Reader
 
-_TRIES = 3
 _FILES_AT_ONCE = 4
-
-
-class Reader(Protocol):
-    """Gives the source's bytes: its store itself, or the other end of a connection."""
-
-    def read(self, key: str, offset: int, length: int) -> Buffer:
-        """Bytes of the file at `key` in the source's store; fewer where it ends early."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +57,19 @@ NOBODY = Watchers()
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """Files and bytes that were sent, and bytes that were there and verified."""
+    """What it took.
+
+    Args:
+        copied_files: files that were not there as a whole.
+        copied_bytes: bytes that the source sent; of a coded chunk those that it took.
+        reused_bytes: bytes that were in the target already, and verified: in place, or in another file.
+        total_bytes: bytes of the state in all.
+    """
 
     copied_files: int
     copied_bytes: int
     reused_bytes: int
+    total_bytes: int
 
 
 def execute(
@@ -77,11 +79,14 @@ def execute(
     written_last: dict[str, bytes],
     watchers: Watchers,
     streams: int = 1,
+    bases: Bases | None = None,
 ) -> CopyReport:
     """Carry out a plan: verify what is there, copy what is missing, read it back, and write manifests at the end.
 
     Args:
         streams: how many pieces are fetched at once.
+        bases: what the target has beside the plan's files, to which those are added; None where the source is nearer
+            than the target.
 
     Raises:
         CorruptData: the source's bytes, or what the target gives back, do not match their digests.
@@ -91,15 +96,18 @@ def execute(
     damaged = [item for item in plan.present if not _is_intact(target, item, meter)]
     missing = [*plan.missing, *damaged]
     needed = sum(item.file.size for item in missing)
-    with _Crew(source, target, plan.scratch, streams) as crew:
-        reused = crew.bring(missing, needed, meter)
+    for item in plan.present:
+        _add(bases, item)
+    with _Crew(source, target, bases, plan.scratch, streams) as crew:
+        crew.bring(missing, needed, meter)
     checked = _Meter(needed, watchers.checking)
     with Pool(min(streams, _FILES_AT_ONCE)) as pool:
         # What arrived is read back: the fence that may follow gives up the only other copy that counts.
         pool.run(lambda item: _read_back(target, item, checked), missing)
     for key, data in written_last.items():
         target.put(key, data)
-    return CopyReport(len(missing), needed - reused, plan.total_bytes - needed + reused)
+    reused = plan.total_bytes - needed + crew.tally.reused
+    return CopyReport(len(missing), crew.tally.sent, reused, plan.total_bytes)
 
 
 class _Meter:
@@ -114,11 +122,26 @@ class _Meter:
             self._on_progress(TransferProgress(file, self._done, self._total))
 
 
+class _Tally:
+    """Bytes that the source sent, and bytes that were in the target already."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.sent = self.reused = 0
+
+    def add(self, length: int, sent: int | None) -> None:
+        with self._lock:
+            self.sent += sent or 0
+            self.reused += length if sent is None else 0
+
+
 class _Crew:
     """Threads that fetch pieces, and others that put files together from them."""
 
-    def __init__(self, source: Reader, target: Store, scratch: str, streams: int) -> None:
-        self._source, self._target, self._scratch = source, target, scratch
+    def __init__(self, source: Reader, target: Store, bases: Bases | None, scratch: str, streams: int) -> None:
+        self._target, self._bases, self._scratch = target, bases, scratch
+        self._chunks = Chunks(source, bases or Bases(target))
+        self.tally = _Tally()
         self._stack = ExitStack()
         self._pieces = self._stack.enter_context(Pool(streams))
         self._files = self._stack.enter_context(Pool(min(streams, _FILES_AT_ONCE)))
@@ -129,58 +152,64 @@ class _Crew:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter) -> int:
-        """Fetch files; returns the bytes that an interrupted transfer had brought already."""
+    def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter) -> None:
+        """Fetch files, folder by folder: what a checkpoint shares with the one before it is there by then."""
         if isinstance(self._target, PartialStore):
-            return self._bring(self._target, items, needed, meter)
+            there = sum(self._target.partial_bytes(_key(item), _token(item)) for item in items)
+            _check_room(self._target, needed - there)
+            for _, folder in groupby(items, key=lambda item: item.target):
+                self._bring(self._target, list(folder), meter)
+            return
+        _check_room(self._target, needed)
         parts = Parts(self._target, self._scratch)
-        large = [item for item in items if len(item.file.chunks) > 1]
-        reused = self._bring(parts, large, needed, meter)
-        self._files.run(lambda item: self._put(item, meter), [item for item in items if len(item.file.chunks) <= 1])
+        for _, folder in groupby(items, key=lambda item: item.target):
+            self._bring(parts, list(folder), meter)
         parts.clear()
-        return reused
 
-    def _bring(self, store: PartialStore, items: Sequence[FileCopy], needed: int, meter: _Meter) -> int:
-        _check_room(self._target, needed - sum(store.partial_bytes(_key(item), _token(item)) for item in items))
-        return sum(self._files.ordered(lambda item: self._patch(store, item, meter), items))
+    def _bring(self, store: PartialStore, items: Sequence[FileCopy], meter: _Meter) -> None:
+        def bring(item: FileCopy) -> None:
+            # A file of one piece needs no partial object where that would be one object more to write.
+            if len(item.file.chunks) <= 1 and isinstance(store, Parts):
+                self._put(item, meter)
+            else:
+                self._patch(store, item, meter)
+
+        self._files.run(bring, items)
+        for item in items:
+            _add(self._bases, item)
 
     def _put(self, item: FileCopy, meter: _Meter) -> None:
-        """Bring a file of one piece, or an empty one: nothing of it is worth keeping when it is broken off."""
-        data = b"".join(self._fetch(item, piece) for piece in pieces(item.file, item.chunk_bytes))
+        data = b"".join(self._get(item, piece) for piece in pieces(item.file, item.chunk_bytes))
         self._target.put(_key(item), data)
         meter.add(_key(item), len(data))
 
-    def _patch(self, store: PartialStore, item: FileCopy, meter: _Meter) -> int:
+    def _patch(self, store: PartialStore, item: FileCopy, meter: _Meter) -> None:
         key = _key(item)
         with store.open_partial(key, item.file.size, _token(item)) as partial:
 
-            def bring(piece: Piece) -> int:
-                found = self._find(partial, piece)
-                if not found:
-                    partial.write(piece.offset, self._fetch(item, piece))
+            def bring(piece: Piece) -> None:
+                if self._find(partial, piece):
+                    self.tally.add(piece.length, None)
+                else:
+                    partial.write(piece.offset, self._get(item, piece))
                 meter.add(key, piece.length)
-                return piece.length if found else 0
 
-            there = sum(self._pieces.ordered(bring, pieces(item.file, item.chunk_bytes)))
+            self._pieces.run(bring, pieces(item.file, item.chunk_bytes))
             partial.finish()
-        return there
+
+    def _get(self, item: FileCopy, piece: Piece) -> Buffer:
+        got = self._chunks.get(item, piece)
+        self.tally.add(piece.length, got.sent)
+        return got.data
 
     def _find(self, partial: Partial, piece: Piece) -> bool:
         """Whether an interrupted transfer brought this piece."""
         return piece.holds(partial.read(piece.offset, piece.length))
 
-    def _fetch(self, item: FileCopy, piece: Piece) -> Buffer:
-        key = f"{item.source}/{item.file.name}"
-        for _ in range(_TRIES):
-            data = self._source.read(key, piece.offset, piece.length)
-            if piece.holds(data):
-                return data
-        if len(data) < piece.length:
-            raise CorruptData(f"{key} ends after {piece.offset + len(data)} of {item.file.size} bytes")
-        raise CorruptData(
-            f"{key}, chunk {piece.number}: the source's bytes do not match the digest in the manifest",
-            hint="The source's copy is damaged: `sojourn verify` names all that is. Transfer another checkpoint.",
-        )
+
+def _add(bases: Bases | None, item: FileCopy) -> None:
+    if bases:
+        bases.add(item.target, item.file, item.chunk_bytes, shared=True)
 
 
 def _key(item: FileCopy) -> str:

@@ -17,10 +17,12 @@ from sojourn.runlog.records import Recipient
 from sojourn.runlog.runs import create_run, run_prefix
 from sojourn.store.base import KeyMissing, Store
 from sojourn.store.posix import PosixStore
+from sojourn.transfer.bases import find_bases
 from sojourn.transfer.copy import find_child, pin_adopted, verify_in_place
-from sojourn.transfer.fetch import NOBODY, CopyReport, Reader, Watchers, execute
+from sojourn.transfer.fetch import NOBODY, CopyReport, Watchers, execute
 from sojourn.transfer.offer import Offer
 from sojourn.transfer.plan import Child, FolderCopy, TransferPlan, child_id, created_entry, manifests, plan_files
+from sojourn.transfer.reader import Reader
 
 _OFFER = "transfer.json"
 
@@ -87,7 +89,8 @@ class Incoming:
         if self.adopts:
             source = store
             verify_in_place(self._parent(), self.offer.carry)
-        report = execute(source, store, self._plan(folders), manifests(folders), watchers, streams)
+        bases = find_bases(store, self.offer, self.prefix)
+        report = execute(source, store, self._plan(folders), manifests(folders), watchers, streams, bases)
         if self.adopts:
             pin_adopted(self._parent(), self.offer.carry, self.child, self._env)
         return report

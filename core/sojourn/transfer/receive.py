@@ -11,8 +11,8 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import quote
@@ -23,7 +23,8 @@ from sojourn.store.base import Buffer
 from sojourn.transfer.errors import Interrupted, LinkFailed, PeerFailed
 from sojourn.transfer.link import Directory, dial
 from sojourn.transfer.offer import Offer
-from sojourn.transfer.send import DONE, FILES, OFFER
+from sojourn.transfer.reader import Coding, Given, coding_of
+from sojourn.transfer.send import BASE, CODED, DONE, FILES, OFFER
 from sojourn.transfer.throttle import Throttle
 from sojourn.transfer.tls import Identity
 
@@ -89,19 +90,26 @@ class Patience:
 
 @dataclass
 class _Arrived:
-    """A range of a file from `offset`, and how many bytes of it are there."""
+    """A range of a file from `offset`, and how many bytes of it are there.
+
+    `coded` are the headers that allow it to come coded, `coding` says how it did.
+    """
 
     data: memoryview
     offset: int
+    coded: Mapping[str, str] = field(default_factory=dict)
     count: int = 0
+    coding: Coding = ""
 
     @property
     def whole(self) -> bool:
         return self.count == len(self.data)
 
     @property
-    def range(self) -> str:
-        return f"bytes={self.offset + self.count}-{self.offset + len(self.data) - 1}"
+    def headers(self) -> dict[str, str]:
+        """Ask for what is missing; the rest of a plain answer comes plain."""
+        missing = f"bytes={self.offset + self.count}-{self.offset + len(self.data) - 1}"
+        return {"Range": missing, **({} if self.count else self.coded)}
 
 
 class RemoteSource:
@@ -133,9 +141,12 @@ class RemoteSource:
 
     def read(self, key: str, offset: int, length: int) -> Buffer:
         """Bytes of an offered file; fewer where it ends early. What came before a cut is not asked for again."""
-        arrived = _Arrived(memoryview(bytearray(length)), offset)
-        self._ask("GET", FILES + quote(key), arrived=arrived)
-        return arrived.data[: arrived.count]
+        return self._read(key, _Arrived(memoryview(bytearray(length)), offset)).data
+
+    def read_coded(self, key: str, offset: int, length: int, base: str) -> Given:
+        """The same, coded if the source finds that worth it; `base` is the digest of an older chunk, or ""."""
+        asked = {"Accept-Encoding": CODED} | ({BASE: base} if base else {})
+        return self._read(key, _Arrived(memoryview(bytearray(length)), offset, asked))
 
     def done(self, child: Recipient) -> None:
         """Tell the source that nothing more is needed of it."""
@@ -146,6 +157,10 @@ class RemoteSource:
         """Close connections that wait for requests."""
         while not self._idle.empty():
             self._idle.get_nowait().close()
+
+    def _read(self, key: str, arrived: _Arrived) -> Given:
+        coded = self._ask("GET", FILES + quote(key), arrived=arrived)
+        return Given(coded, arrived.coding) if arrived.coding else Given(arrived.data[: arrived.count])
 
     def _ask(self, method: str, path: str, body: bytes | None = None, arrived: _Arrived | None = None) -> Buffer:
         while True:
@@ -166,13 +181,15 @@ class RemoteSource:
     def _exchange(self, method: str, path: str, body: bytes | None, arrived: _Arrived | None) -> tuple[int, Buffer]:
         connection = self._connection()
         try:
-            connection.request(method, path, body, {"Range": arrived.range} if arrived else {})
+            connection.request(method, path, body, arrived.headers if arrived else {})
             response = connection.getresponse()
             if arrived and response.status == HTTPStatus.PARTIAL_CONTENT:
                 answer: Buffer = b""
                 self._fill(response, arrived)
             else:
                 answer = self._body(response)
+                if arrived and response.status == HTTPStatus.OK:
+                    arrived.coding = coding_of(response.headers.get("Content-Encoding", ""))
         except BaseException:
             connection.close()
             raise

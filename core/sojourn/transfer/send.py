@@ -3,7 +3,8 @@
 HTTP/1.1 over a connection that either side may have opened; only what was offered can be read.
 
     GET  /v1/offer              the offer (offer.py)
-    GET  /v1/files/<key>        with Range: a part of an offered file
+    GET  /v1/files/<key>        with Range: a part of an offered file; with Accept-Encoding: sojourn it may come coded
+                                (200, Content-Encoding: alone or delta), against the chunk whose digest is in Base
     POST /v1/done               {"runId": ...}: the other side needs nothing more
 """
 
@@ -22,9 +23,11 @@ from urllib.parse import unquote
 
 from sojourn.errors import SojournError, StoreError
 from sojourn.runlog.records import Recipient
-from sojourn.store.base import KeyMissing, Store
+from sojourn.store.base import Buffer, KeyMissing, Store
+from sojourn.transfer.coder import Coder
 from sojourn.transfer.link import Directory, dial
 from sojourn.transfer.offer import Offer
+from sojourn.transfer.reader import Given
 from sojourn.transfer.throttle import Throttle
 from sojourn.transfer.tls import Identity
 
@@ -33,6 +36,8 @@ log = logging.getLogger(__name__)
 OFFER = "/v1/offer"
 FILES = "/v1/files/"
 DONE = "/v1/done"
+CODED = "sojourn"
+BASE = "Base"
 _LARGEST_RANGE = 256 << 20
 _LARGEST_BODY = 64 << 10
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
@@ -66,6 +71,7 @@ class Sender:
         self._lock = threading.Lock()
         self._sizes: dict[str, int] = {}
         self._sent = 0
+        self._coder = Coder(origin.store)
         self.offered: Offer | None = None
 
     @property
@@ -84,6 +90,7 @@ class Sender:
             offer = self._origin.offer()
             for copy in offer.folder_copies(""):
                 self._sizes |= {f"{copy.files.folder}/{file.name}": file.size for file in copy.files.files}
+            self._coder.offer(offer)
             self.offered = offer
         return offer
 
@@ -93,7 +100,11 @@ class Sender:
             raise KeyMissing(f"{key} was not offered")
         return self._origin.store.read(key, first, last + 1 - first)
 
-    def send(self, write: Callable[[memoryview], object], data: bytes) -> None:
+    def read_coded(self, key: str, first: int, last: int, base: str) -> Given:
+        """The same, coded if that is worth it. Raises KeyMissing, StoreError."""
+        return self._coder.code(key, first, self.read(key, first, last), base)
+
+    def send(self, write: Callable[[memoryview], object], data: Buffer) -> None:
         """Write `data` no faster than allowed."""
         view, step = memoryview(data), self._throttle.slice_bytes
         for start in range(0, len(view), step):
@@ -146,9 +157,13 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted is None or not 0 <= int(wanted[2]) - int(wanted[1]) < _LARGEST_RANGE:
             self._problem(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "a range of at most 256 MiB is needed")
             return
-        data = self._sender.read(key, int(wanted[1]), int(wanted[2]))
-        self._head(HTTPStatus.PARTIAL_CONTENT, len(data))
-        self._sender.send(self.wfile.write, data)
+        first, last = int(wanted[1]), int(wanted[2])
+        if self.headers.get("Accept-Encoding") == CODED:
+            given = self._sender.read_coded(key, first, last, self.headers.get(BASE, ""))
+        else:
+            given = Given(self._sender.read(key, first, last))
+        self._head(HTTPStatus.OK if given.coding else HTTPStatus.PARTIAL_CONTENT, len(given.data), given.coding)
+        self._sender.send(self.wfile.write, given.data)
 
     def _answer(self, act: Callable[[], None]) -> None:
         try:
@@ -167,8 +182,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, len(body))
         self.wfile.write(body)
 
-    def _head(self, status: HTTPStatus, size: int) -> None:
+    def _head(self, status: HTTPStatus, size: int, coding: str = "") -> None:
         self.send_response_only(status)
+        if coding:
+            self.send_header("Content-Encoding", coding)
         self.send_header("Content-Length", str(size))
         self.end_headers()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import ssl
 import threading
 from pathlib import Path
@@ -36,7 +37,7 @@ COPY = Selection()
 def big_run(store: PosixStore, clock: Clock, size: int = 3_000_000) -> RunLog:
     """A run whose job folder has a file of several pieces."""
     log = trained_run(store, clock.env())
-    store.put(f"{log.prefix}/job/aa/data.bin", bytes(range(256)) * (size // 256))
+    store.put(f"{log.prefix}/job/aa/data.bin", random.Random(1).randbytes(size))
     return log
 
 
