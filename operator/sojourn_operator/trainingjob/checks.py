@@ -14,6 +14,8 @@ Json = dict[str, str]
 Result = Literal["Passed", "Failed", "Warning", "NotChecked"]
 # A quota may count a resource under each of these names.
 _QUOTA_NAMES: Final = ("{}", "requests.{}", "limits.{}")
+_LARGER_QUOTA: Final = "have it raised, or ask for less in the migration's spec.resume (workers, resources)"
+_OTHER_AMOUNTS: Final = "ask for other amounts in the migration's spec.resume.resources, or have it changed"
 
 
 def checks(needs: Needs, around: Surroundings) -> list[Json]:
@@ -56,7 +58,7 @@ def _quota(needs: Needs, quotas: tuple[Object, ...] | str) -> Json:
     found = [words for quota in quotas if not _is_scoped(quota) for words in _of_quota(needs, quota)]
     for result, words in found:
         if result == "Failed":
-            return _check("Quota", "Failed", words)
+            return _check("Quota", "Failed", f"{words}: {_LARGER_QUOTA}")
     scoped = [quota["metadata"]["name"] for quota in quotas if _is_scoped(quota)]
     if found:
         return _check("Quota", "Warning", found[0][1])
@@ -91,7 +93,9 @@ def _limits(needs: Needs, ranges: tuple[Object, ...] | str) -> Json:
     for limit_range in ranges:
         for limit in limit_range.get("spec", {}).get("limits", ()):
             if limit.get("type") in ("Container", "Pod") and (words := _outside(needs.amounts, limit)):
-                return _check("Limits", "Failed", f"LimitRange {limit_range['metadata']['name']}: {words}")
+                return _check(
+                    "Limits", "Failed", f"LimitRange {limit_range['metadata']['name']}: {words}: {_OTHER_AMOUNTS}"
+                )
     return _check("Limits", "Passed", "no LimitRange forbids it" if ranges else "there is no LimitRange")
 
 
