@@ -98,9 +98,11 @@ bench-steps bench-launch bench-migration: bench-%:
 bench-operator: setup ## the operator with 1,000 jobs and a real kube-apiserver: latency, requests, memory
 	$(BIN)/python benchmarks/operator_scale.py
 
-.PHONY: bench-transfer
+.PHONY: bench-transfer bench-delta
 bench-transfer: setup ## a run carried over a link, beside a null pipeline, rclone, rsync and aria2 (BENCH_ARGS=--megabytes=4096)
 	$(BIN)/python benchmarks/transfer.py $(BENCH_ARGS)
+bench-delta: setup ## bytes for a checkpoint when the target has an older one, beside rsync, zstd --patch-from, restic and borg
+	$(BIN)/python benchmarks/delta.py $(BENCH_ARGS)
 
 .PHONY: bench-crash
 bench-crash: setup ## kill, fail and cut the power at every system call of the core writer (CRASH_ARGS=--every=50: a sample)
