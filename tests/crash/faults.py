@@ -1,24 +1,20 @@
 """Lets calls fail in place of killing: a full, broken or read-only disk, half-done calls, lost answers, slow fsync.
 
-`python -m crash.faults STORY FOLDER [--every N]` prints a line of JSON for each fault. The process that met it must
+`python -m crash.faults STORY... FOLDER [--every N]` prints a line of JSON for each fault. The process that met it must
 have got an error with a name, and must be able to save again once the fault is gone.
 """
 
 from __future__ import annotations
 
-import argparse
 import errno
-import json
 import os
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from crash import preload
 from crash.preload import FOR_EVER, Action, Call, Kind
-from crash.stories import ALL, LIVE, Tell
-from crash.strikes import Outcome, Stage, problem_of
+from crash.stories import LIVE, Tell
+from crash.strikes import Outcome, Stage, command, problem_of
 from helpers.runs import assert_holds, commit_step
 from sojourn.errors import SojournError
 from sojourn.runlog.log import RunLog
@@ -111,18 +107,5 @@ def _save_again(log: RunLog) -> None:
     assert_holds(RunLog.open(log.store, log.prefix), _SAVED_AFTERWARDS)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in ALL])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
-    arguments = parser.parse_args()
-    (story,) = [story for story in ALL if story.name == arguments.story]
-    for outcome in faults(Stage(story, arguments.folder), arguments.every, arguments.offset):
-        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    command(faults, __doc__)

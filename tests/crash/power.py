@@ -1,24 +1,19 @@
 """Opens the disk states that a power cut may leave at every moment of a story.
 
-`python -m crash.power STORY FOLDER [--every N]` prints a line of JSON for each state. States that are the same, with
+`python -m crash.power STORY... FOLDER [--every N]` prints a line of JSON for each state. States that are the same, with
 the same promises, are looked at once.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from blake3 import blake3
 
 from crash.disk import Disk, Survives, fates
-from crash.stories import ALL
-from crash.strikes import Outcome, Stage, problem_of
+from crash.strikes import Outcome, Stage, command, problem_of
 
 
 def power_cuts(stage: Stage, every: int = 1, offset: int = 0) -> Iterator[Outcome]:
@@ -64,18 +59,5 @@ def _digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in ALL])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
-    arguments = parser.parse_args()
-    (story,) = [story for story in ALL if story.name == arguments.story]
-    for outcome in power_cuts(Stage(story, arguments.folder), arguments.every, arguments.offset):
-        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    command(power_cuts, __doc__)

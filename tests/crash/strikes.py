@@ -1,7 +1,7 @@
 """Plays stories in forked processes that are struck at chosen calls, and looks at what is left.
 
-A process of its own, started with the library of preload.c: `python -m crash.strikes STORY FOLDER [--every N]` prints a
-line of JSON for each point. Modules are imported once; each strike takes a fork.
+A process of its own, started with the library of preload.c: `python -m crash.strikes STORY... FOLDER [--every N]`
+prints a line of JSON for each point. Modules are imported once; each strike takes a fork.
 """
 
 from __future__ import annotations
@@ -161,21 +161,23 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("story", choices=[story.name for story in ALL])
+def command(tries: Callable[[Stage, int, int], Iterator[Outcome]], purpose: str | None) -> None:
+    """The program `... STORY... FOLDER [--every N] [--offset N] [--rehearse]`: a line of JSON for each outcome."""
+    parser = argparse.ArgumentParser(description=purpose)
+    parser.add_argument("stories", choices=[story.name for story in ALL], nargs="+")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--every", type=int, default=1, help="try one point in so many")
+    parser.add_argument("--offset", type=int, default=0, help="the first of them")
     parser.add_argument("--rehearse", action="store_true", help="only list the calls")
     arguments = parser.parse_args()
-    (story,) = [story for story in ALL if story.name == arguments.story]
-    stage = Stage(story, arguments.folder)
-    found = stage.rehearse() if arguments.rehearse else strikes(stage, arguments.every, arguments.offset)
-    for item in found:
-        sys.stdout.write(json.dumps(asdict(item)) + "\n")
-        sys.stdout.flush()
+    for story in ALL:
+        if story.name in arguments.stories:
+            stage = Stage(story, arguments.folder / story.name)
+            found = stage.rehearse() if arguments.rehearse else tries(stage, arguments.every, arguments.offset)
+            for item in found:
+                sys.stdout.write(json.dumps(asdict(item)) + "\n")
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    main()
+    command(strikes, __doc__)

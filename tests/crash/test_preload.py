@@ -46,7 +46,7 @@ def test_the_library_sees_what_the_kernel_sees(story: str, library: Path, fast_f
     done = subprocess.run(command, env=environment(library), check=True, stdout=subprocess.PIPE, text=True)
     seen = [_NAMES.get(call["name"], call["name"]) for call in read_lines(done.stdout)]
     assert len(seen) > 200
-    assert Counter(name for name in seen if name in _COMPARED) == _kernel(trace, fast_folder / "world")
+    assert Counter(name for name in seen if name in _COMPARED) == _kernel(trace, fast_folder / story / "world")
 
 
 def _kernel(trace: Path, world: Path) -> Counter[str]:
