@@ -125,13 +125,13 @@ def decode(coded: Buffer, base: Buffer | None, length: int) -> bytearray:
 def _choose(fresh: Array, old: Array | None, start: int, run: Run) -> tuple[int, _Estimate]:
     """The method that samples of the run say to be smallest."""
     end = start + run.length
-    if old is not None and np.array_equal(fresh[start:end], old[start:end]):
-        return _SAME, _Estimate(())
     whole = _Estimate((8.0,) * run.width)
     plain = _estimate(fresh[start:end], None, run.width)
     best = (_SHUFFLED, plain) if plain.ratio < WORTH else (_PLAIN, whole)
     if old is not None:
         difference = _estimate(fresh[start:end], old[start:end], run.width)
+        if not difference.ratio and np.array_equal(fresh[start:end], old[start:end]):
+            return _SAME, _Estimate(())
         if difference.ratio < min(best[1].ratio, WORTH):
             best = (_DIFFERENCE, difference)
     return best
