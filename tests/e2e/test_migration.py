@@ -154,6 +154,7 @@ def test_a_copy_leaves_the_source_training(here: Place, there: Place) -> None:
     told = until(send, lambda found: "port" in found["spec"].get("peer", {}), "the source is told where")
     assert "port" not in told.get("status", {})
     status = here.until("copy", complete, "the migration is complete")
+    print(status["seconds"])
     assert status["resumedStep"] == status["committedStep"]
     assert here.job().status()["attempts"] == 1
     assert here.job().status()["phase"] == "Running"

@@ -6,7 +6,10 @@ The target has two operators at once, one of which does not ask who leads: both 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -174,26 +177,36 @@ def test_a_run_that_trains_on_in_a_cluster_out_of_reach_is_shut_out_by_a_takeove
     there.apply_job("orphan", {**slowly, "suspend": True})
     here.operator.kill()
     with frozen_api_server(here.cluster.site):
-        there.migrate(
-            "rescue",
-            mode="Cold",
-            source={"run": {"storeRef": {"name": "lost"}, "name": orphan.prefix}},
-            target={"storeRef": {"name": "runs"}, "name": "orphan"},
-            resume={},
-            takeover={"reason": "nobody reaches east", "person": "ada"},
-            exposure={"type": "ClusterIP"},
+        ordered = _sojourn(
+            there,
+            *("takeover", "orphan", f"--run={orphan.prefix}", "--from-store=lost", "--yes", "--no-wait"),
+            *("--reason=nobody reaches east", "--person=ada"),
         )
-        status = there.until("rescue", complete, "the migration is complete")
+        (rescue,) = re.findall(r"Migration (\S+) created", ordered)
+        status = there.until(rescue, complete, "the migration is complete")
     here.operator.start()
     fence = orphan.refresh().fence
     assert fence is not None
     assert status["resumedStep"] == fence.step
+    # The log says why, and who wanted it.
+    order = attempts(orphan)[-1]
+    assert order.info == {"takeover": "nobody reaches east", "person": "ada"}
+    assert order.term == fence.term
     child = find_run(PosixStore(there.folder), "orphan", there.namespace)
     assert child.state.parent is not None
     assert child.state.parent.fence == orphan.state.fence_digest
     # When its cluster is there again it learns whose the run is.
     here.job("orphan").phase("OwnedElsewhere", 180)
     assert orphan.refresh().commits[-1].step == fence.step
+
+
+def _sojourn(place: Place, *arguments: str) -> str:
+    """Run the command line in that place; what it tells."""
+    where = [f"--kubeconfig={place.cluster.kubeconfig}", f"--namespace={place.namespace}"]
+    command = [sys.executable, "-m", "sojourn.cli.main", *arguments, *where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def _starts_again_and_sees_nothing(here: Place) -> None:

@@ -173,7 +173,7 @@ class FakeMovers:
         return {**patch, **self._fence(run, spec["fence"])}
 
     def _fence(self, run: Run, fence: Object) -> dict[str, Any]:
-        if "takeover" in fence and run.fenced_by != fence["migrationId"]:
+        if "fence" in fence.get("takeover", {}) and run.fenced_by != fence["migrationId"]:
             run.fenced_by = ""
         refused = run.fence(fence["migrationId"], fence["term"], fence["manifest"])
         self._logs.told.append(f"fence of {run.name}: {refused or 'holds'}")

@@ -106,13 +106,14 @@ class FenceRecipient(Model):
 
 
 class FenceOverride(Model):
-    """An order to write the fence although the run was handed over already; the run's log keeps it."""
+    """An order to write the fence although nobody could be asked to stop; the run's log keeps it."""
 
-    fence: str = Field(
+    fence: str | None = Field(
+        default=None,
         examples=["blake3:" + 64 * "0"],
         pattern=patterns.DIGEST.regex,
         max_length=71,
-        description="Digest of the fence that is overridden, and no other.",
+        description="Digest of the fence that is overridden, and no other; absent: the run was not handed over.",
     )
     reason: str = Field(
         examples=["the cluster west burnt down"], min_length=1, max_length=1024, description="Why, for the log."
@@ -138,7 +139,7 @@ class FenceRequest(Model):
     )
     recipient: FenceRecipient | None = Field(default=None, description="Who goes on; to send only.")
     takeover: FenceOverride | None = Field(
-        default=None, description="Override the fence of an earlier hand-over first; to send only."
+        default=None, description="A person's order to take the run over, for the log; to send only."
     )
     digest: str | None = Field(
         default=None,

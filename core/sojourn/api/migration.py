@@ -129,16 +129,16 @@ class Serve(ServerTemplate):
 
 
 class Takeover(Model):
-    """An order to go on although the source cannot be asked to stop; it is kept in this object.
+    """An order to go on although the source cannot be asked to stop; the run's log keeps it.
 
-    With `fence` it overrides an earlier hand-over, and the run's log keeps it too.
+    With `fence` it overrides an earlier hand-over.
     """
 
     reason: str = Field(
         examples=["the source cluster burnt down"],
         min_length=1,
         max_length=1024,
-        description="Why, for whoever reads this object later.",
+        description="Why, for whoever reads the run's log later.",
     )
     person: str | None = Field(default=None, max_length=253, description="Who ordered it.")
     fence: str | None = Field(

@@ -47,6 +47,7 @@ SECTIONS: dict[str, tuple[Verb, ...]] = {
         Verb("suspend", "Let a job commit a checkpoint and stop.", "cluster"),
         Verb("resume", "Let a suspended job go on.", "cluster"),
         Verb("migrate", "Carry a job to another cluster, where it goes on.", "cluster"),
+        Verb("takeover", "Go on with a run whose cluster or heir is lost.", "cluster"),
         Verb("clusters", "List the clusters that jobs can be carried to.", "cluster"),
         Verb("dashboard", "Open a running job's Ray dashboard.", "cluster"),
         Verb("rollback", "Serve an earlier version of a model.", "cluster"),

@@ -137,12 +137,15 @@ def _fence(job: Job, outgoing: Outgoing, wanted: Any) -> bool:
     recipient = Recipient(
         run_id=to["runId"], run=to.get("run", ""), store=to.get("store", ""), cluster=to.get("cluster", "")
     )
-    order = _order(wanted)
+    order = wanted.get("takeover")
 
     def hand_over() -> Fence:
-        if order:
-            outgoing.override(order, recipient, migration)
         term, manifest = int(wanted.get("term", 0)), wanted.get("manifest", "")
+        if order and "fence" in order:
+            overridden = Order(order["fence"], order["reason"], order.get("person", ""))
+            outgoing.override(overridden, recipient, migration)
+        elif order:
+            term = _shut_out(outgoing.log, order, migration, term)
         return outgoing.fence(term=term, manifest=manifest, recipient=recipient, migration=migration)
 
     job.stages.start("Fence")
@@ -180,6 +183,13 @@ def run_of(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _order(wanted: Any) -> Order | None:
-    order = wanted.get("takeover")
-    return Order(order["fence"], order["reason"], order.get("person", "")) if order else None
+def _shut_out(run: RunLog, order: Any, migration: str, term: int) -> int:
+    """Keep the order in the log of a run that nobody has handed over, by an attempt; the term to fence it with.
+
+    From the attempt on, whoever trains the run still can commit nothing more. It begins only where everything of the
+    term before was copied: what came in between makes the fence refuse, and another round follows.
+    """
+    attempt, state = f"takeover-{migration}", run.refresh()
+    if state.fence is not None or (state.term != term and state.attempt_id != attempt):
+        return term
+    return run.begin_attempt(attempt, {"takeover": order["reason"], "person": order.get("person", "")})

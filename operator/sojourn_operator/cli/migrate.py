@@ -53,11 +53,11 @@ def migrate(client: Client, name: str, serve: bool, replicas: int, output: str, 
     handle = start(client, name, Journey(serve=replicas if serve else 0, **options))
     click.echo(f"Migration {handle.name} created in namespace {client.namespace}", err=True)
     if wait or options["dry_run"]:
-        _follow(handle, timeout)
-        _show(handle, output)
+        follow(handle, timeout)
+        show(handle, output)
 
 
-def _follow(handle: MigrationHandle, timeout: float | None) -> None:
+def follow(handle: MigrationHandle, timeout: float | None) -> None:
     """One line per stage as it changes, on standard error."""
     from sojourn_operator.cli.show import stage_line
     from sojourn_operator.client.errors import JobFailed
@@ -77,7 +77,8 @@ def _follow(handle: MigrationHandle, timeout: float | None) -> None:
         raise JobFailed(f"Migration {handle.name}: {why}", hint=hint)
 
 
-def _show(handle: MigrationHandle, output: str) -> None:
+def show(handle: MigrationHandle, output: str) -> None:
+    """What came of a Migration, or its plan."""
     from sojourn.cli.tables import print_data, print_fields
 
     found = handle.object

@@ -12,6 +12,7 @@ from sojourn_operator.client.job import Job
 from sojourn_operator.client.logs import LogQuery, read_log
 from sojourn_operator.client.migration import Journey, MigrationHandle, migrate
 from sojourn_operator.client.server import Server
+from sojourn_operator.client.takeover import TakeoverOrder, take_over
 
 __all__ = [
     "Client",
@@ -21,8 +22,10 @@ __all__ = [
     "LogQuery",
     "MigrationHandle",
     "Server",
+    "TakeoverOrder",
     "TimedOut",
     "connect",
     "migrate",
     "read_log",
+    "take_over",
 ]

@@ -70,11 +70,15 @@ def migrate(client: Namespace, job: str, journey: Journey) -> MigrationHandle:
     client.need(TRAINING_JOBS, job)
     if journey.cluster:
         client.need(REMOTE_CLUSTERS, journey.cluster)
-    # To the second: a second migration of the same job is asked for by a person.
-    stamp = client.clock.now().strftime("%m%d-%H%M%S")
-    name = f"{job[:28].rstrip('-')}-{stamp}"
+    name = migration_name(client, job)
     client.port.create(migration_of(job, client.namespace, journey, name))
     return MigrationHandle(client, name)
+
+
+def migration_name(client: Namespace, job: str) -> str:
+    """A new name for a Migration of that job. To the second: another one is asked for by a person."""
+    stamp = client.clock.now().strftime("%m%d-%H%M%S")
+    return f"{job[:28].rstrip('-')}-{stamp}"
 
 
 @dataclass(frozen=True, slots=True)

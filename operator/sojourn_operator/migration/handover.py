@@ -42,9 +42,9 @@ def ask_for_fence(
 
 
 def _takeover(seen: Seen) -> Mapping[str, Any]:
-    """The order to override an earlier fence, if there is one."""
-    order = seen.spec.get("takeover", {})
-    return {"takeover": dict(order)} if "fence" in order else {}
+    """A person's order to take the run over, if there is one; the log keeps it."""
+    order = seen.spec.get("takeover")
+    return {"takeover": dict(order)} if order else {}
 
 
 def await_fence(seen: Seen) -> Step:

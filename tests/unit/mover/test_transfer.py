@@ -15,7 +15,7 @@ from helpers.runs import Clock, assert_holds, commit_step, trained_run
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.errors import Fenced
 from sojourn.runlog.log import RunLog
-from sojourn.runlog.records import Recipient, Takeover
+from sojourn.runlog.records import Attempt, Fence, Recipient, Takeover
 from sojourn.runlog.runs import find_run, list_runs
 from sojourn.store.posix import PosixStore
 from sojourn.transfer.tls import make_identity
@@ -112,6 +112,42 @@ def test_a_run_whose_heir_is_lost_goes_to_another_by_an_order(tmp_path: Path) ->
     assert_holds(child, 30)
 
 
+def test_the_log_of_a_run_that_nobody_handed_over_keeps_the_order_to_take_it_over(tmp_path: Path) -> None:
+    """As an attempt, so that whoever still trains the run can commit nothing more."""
+    here, there = PosixStore(tmp_path / "a"), PosixStore(tmp_path / "b")
+    source = run_with(here)
+    orphan = source.state.attempt_id
+    order = {"reason": "nobody reaches east", "person": "ada"}
+    with pair(tmp_path, str(here.root), str(there.root), MOVE) as both:
+        both.receive.wait(lambda status: status.get("phase") == "Verified")
+        both.fence(takeover=order)
+        fenced = both.send.wait(lambda status: "fenced" in status)["fenced"]
+        both.hand_over()
+        ended_well(both.receive, both.send)
+    source.refresh()
+    said, fence = [entry.body for entry in source.entries() if isinstance(entry.body, Attempt | Fence)][-2:]
+    assert isinstance(said, Attempt)
+    assert isinstance(fence, Fence)
+    assert said.info == {"takeover": "nobody reaches east", "person": "ada"}
+    assert said.attempt_id != orphan
+    assert (fence.term, fence.index) == (said.term, said.index + 1) == (fenced["term"], fenced["entry"])
+    child = find_run(there, "digits", "team")
+    assert child.state.parent is not None
+    assert child.state.parent.fence == fenced["digest"]
+    assert_holds(child, 30)
+
+
+def test_an_order_does_not_cut_off_what_was_committed_meanwhile(tmp_path: Path) -> None:
+    here, there = PosixStore(tmp_path / "a"), PosixStore(tmp_path / "b")
+    source = run_with(here)
+    with pair(tmp_path, str(here.root), str(there.root), MOVE) as both:
+        both.receive.wait(lambda status: status.get("phase") == "Verified")
+        commit_step(source, 40)
+        both.fence(takeover={"reason": "nobody reaches east"})
+        assert both.send.wait(lambda status: "refused" in status)["refused"]["reason"] == "MovedOn"
+    assert source.refresh().fence is None
+
+
 @pytest.mark.parametrize("listener", ["Source", "Target"])
 def test_killed_movers_on_both_sides_lose_nothing(tmp_path: Path, listener: str) -> None:
     here, there = PosixStore(tmp_path / "a"), PosixStore(tmp_path / "b")
@@ -147,13 +183,20 @@ def _wait_for_bytes(folder: Path, count: int) -> None:
     import time
 
     for _ in range(3000):
-        # Folders of the store's probe come and go; os.walk passes over what is gone.
+        # The store's probe comes and goes; os.walk passes over folders that are gone.
         names = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
         found = [path for path in names if path.name.endswith("data.bin") or path.name.startswith(".sojourn-tmp-")]
-        if sum(path.stat().st_blocks * 512 for path in found if path.exists()) >= count:
+        if sum(_room(path) for path in found) >= count:
             return
         time.sleep(0.01)
     raise AssertionError("it does not proceed")
+
+
+def _room(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def test_killed_between_the_fence_and_the_report(tmp_path: Path) -> None:

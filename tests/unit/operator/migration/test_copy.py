@@ -124,6 +124,8 @@ def test_a_run_whose_cluster_is_dead_is_taken_over_by_an_order(twin: Twin) -> No
     twin.advance(15)
     sender = twin.west.one(CHECKPOINT_TRANSFERS, "team", "go-send")["spec"]["source"]
     assert (sender["namespace"], sender["run"]) == ("lost-team", f"digits-{dead.run_id}")
+    asked = twin.west.one(CHECKPOINT_TRANSFERS, "team", "go-send")["spec"]["fence"]
+    assert asked["takeover"] == order
     assert twin.logs.told == ["fence of digits: holds"]
     assert not twin.train(twin.east, 1)
     assert twin.train(twin.west, 1)
