@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -129,6 +129,23 @@ class Export(Model):
     )
 
 
+NamePattern = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class RestoreVariables(Model):
+    """Which variables to take from a checkpoint: those that match a pattern of `include` and none of `exclude`.
+
+    Patterns are matched against names such as model/dense/kernel; `*` stands for anything.
+    """
+
+    include: tuple[NamePattern, ...] = Field(
+        default=("model/*",), strict=False, min_length=1, max_length=64, description="Patterns of those to take."
+    )
+    exclude: tuple[NamePattern, ...] = Field(
+        default=(), strict=False, max_length=64, description="Patterns of those to leave as the task makes them."
+    )
+
+
 class RestoreFrom(Model):
     """A checkpoint of another run that this run starts from."""
 
@@ -140,4 +157,9 @@ class RestoreFrom(Model):
     )
     store: StoreReference | None = Field(
         default=None, description="Where the other run lives. Without it: this run's store."
+    )
+    variables: RestoreVariables | None = Field(
+        default=None,
+        description="Take only some variables, as for fine-tuning, and begin at step 0. Without it the run goes on "
+        "from all of the checkpoint: step, optimizer and data position too.",
     )

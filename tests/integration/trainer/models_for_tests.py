@@ -272,3 +272,21 @@ def nan_metric() -> Task:
 
     model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(True), metrics=[undefined])
     return Task(model)
+
+
+def headed(classes: int = 10, learning_rate: float = 0.1) -> Task:
+    """A trunk and a head, whose layers have names of their own."""
+    model = keras.Sequential(
+        [
+            keras.layers.Input((8, 8)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(16, name="trunk"),
+            keras.layers.Dense(classes, name="head"),
+        ],
+        name="headed",
+    )
+    model.compile(
+        keras.optimizers.SGD(learning_rate, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return Task(model, callbacks=[Accident()])

@@ -154,6 +154,9 @@ class WorkerHandle:
     def save_skipped(self, step: int, reason: str) -> None:
         self._actor.call.remote("save_skipped", step, reason)
 
+    def say(self, text: str) -> None:
+        self._call("say", text)
+
     def save_interval(self, cost: SaveCost | None) -> float:
         return self._call("save_interval", cost)
 

@@ -22,6 +22,7 @@ from sojourn.runlog.records import Commit, CommitInfo
 from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.backoff import Backoff
 from sojourn_trainer.driver.observers import Observer
+from sojourn_trainer.driver.prepare import part_to_take
 from sojourn_trainer.driver.requests import CheckpointRequests
 from sojourn_trainer.driver.retention import Retention, as_retention_policy
 from sojourn_trainer.driver.save_interval import SaveInterval
@@ -76,7 +77,9 @@ class Coordinator:
         self._job = job
         self._run = run
         self._observers = observers
-        self._retention = Retention(run, job.spec.checkpoint, self._report_retired)
+        part = self._part_to_take()
+        copied = part.checkpoint if part is not None and not part.run else ""
+        self._retention = Retention(run, job.spec.checkpoint, self._report_retired, copied)
         self._clocks = clocks
         self._interval = SaveInterval(job.spec.checkpoint.every.auto, clocks, self._emit)
         self._lost = 0
@@ -135,7 +138,7 @@ class Coordinator:
             self._trained_before = latest.wall_seconds if latest is not None else 0.0
             self._trained_here += self._training_seconds()
             self._training_since = None
-            return AttemptStart(self._term, latest)
+            return AttemptStart(self._term, latest or self._part_to_take())
 
     def ask(self, request: Request, reason: str = "") -> None:
         """Ask the workers for something at their next boundary; STOP and ABORT are not taken back.
@@ -254,6 +257,9 @@ class Coordinator:
     def save_skipped(self, step: int, reason: str) -> None:
         self._emit(events.SaveSkipped(time=self._clocks.wall(), step=step, reason=reason))
 
+    def say(self, text: str) -> None:
+        self._emit(events.Message(time=self._clocks.wall(), level="info", text=text))
+
     def save_interval(self, cost: SaveCost | None) -> float:
         with self._lock:
             trained = self._trained_here + self._training_seconds()
@@ -299,6 +305,13 @@ class Coordinator:
                 self._failure = self._failure or failure
 
     # Inner workings
+
+    def _part_to_take(self) -> CommitInfo | None:
+        """The other run's checkpoint of which this run takes some variables, before it has one of its own."""
+        origin, parent = self._job.spec.restore_from, self._run.state.parent
+        if origin is None or origin.variables is None or parent is None or parent.commit is None:
+            return None
+        return part_to_take(parent, self._run.store.uri)
 
     def _sweep_interrupted(self) -> None:
         try:

@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from sojourn.api import TrainingJob
 from sojourn.api.digest import canonical_json, run_definition, spec_digest
+from sojourn.api.policy import RestoreFrom
 from sojourn.checkpoint.digest import digest as digest_of
 from sojourn.errors import InvalidInput, NotFound, Refused, SojournError
 from sojourn.runlog.address import Address, resolve
@@ -196,7 +197,7 @@ def _origin(store: Store, request: RunRequest, run_id: str, prefix: str) -> tupl
     source.pin([commit.checkpoint], holder=f"run {request.job.name}-{run_id}", until=None, pin_id=run_id)
     info = _info(commit, source.prefix)
     parent = Parent(store=store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)
-    return parent, info
+    return parent, _first(spec, info)
 
 
 def _from_other_store(
@@ -212,7 +213,17 @@ def _from_other_store(
     bring(source, store, prefix, carry_checkpoint(commit), silent)
     info = _info(commit, source.prefix)
     parent = Parent(store=source.store.uri, run=source.prefix, run_id=source.state.run_id, commit=info)
-    return parent, replace(info, run="")
+    return parent, _first(request.job.spec.restore_from, replace(info, run=""))
+
+
+def _first(spec: RestoreFrom | None, info: CommitInfo) -> CommitInfo | None:
+    """The checkpoint that a new run begins with. One of which it takes some variables is none of its own."""
+    return None if spec is not None and spec.variables is not None else info
+
+
+def part_to_take(parent: Parent, store: str) -> CommitInfo | None:
+    """Where a run whose store has this address finds the parent's checkpoint: there, or copied beside itself."""
+    return parent.commit if parent.commit is None or parent.store == store else replace(parent.commit, run="")
 
 
 def _resolve(store: Store, wanted: str, namespace: str) -> tuple[RunLog, Commit]:

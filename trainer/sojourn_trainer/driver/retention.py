@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from sojourn.api.policy import CheckpointPolicy
 from sojourn.checkpoint.retention import BestPolicy, RetentionPolicy
-from sojourn.checkpoint.sweep import sweep
+from sojourn.checkpoint.sweep import delete_folder, sweep
 from sojourn.errors import SojournError
 from sojourn.runlog.log import RunLog
 
@@ -21,10 +21,18 @@ class Retention:
 
     Args:
         on_retired: told the keys of checkpoints that do not exist any more.
+        until_first: folder of a copied checkpoint that is of no use once the run has one of its own; "" if none.
     """
 
-    def __init__(self, run: RunLog, policy: CheckpointPolicy, on_retired: Callable[[tuple[str, ...]], None]) -> None:
+    def __init__(
+        self,
+        run: RunLog,
+        policy: CheckpointPolicy,
+        on_retired: Callable[[tuple[str, ...]], None],
+        until_first: str = "",
+    ) -> None:
         self._run = run
+        self._until_first = until_first
         self._on_retired = on_retired
         self._policy = as_retention_policy(policy)
         self._wanted = threading.Event()
@@ -55,6 +63,9 @@ class Retention:
 
     def _sweep(self, term: int) -> None:
         try:
+            if self._until_first:
+                delete_folder(self._run.store, f"{self._run.prefix}/{self._until_first}")
+                self._until_first = ""
             report = sweep(self._run, self._policy, term=term, now=datetime.now(UTC))
         except SojournError as error:
             log.warning("old checkpoints could not be removed, the next commit tries again: %s", error)

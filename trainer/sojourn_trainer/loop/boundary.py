@@ -15,7 +15,7 @@ from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.errors import CorruptData, InvalidInput, StoreError
 from sojourn.runlog.records import CommitInfo
 from sojourn_trainer.checkpointing.interval import FIRST_SECONDS
-from sojourn_trainer.checkpointing.restore import read_prefixed, restore_state
+from sojourn_trainer.checkpointing.restore import read_prefixed, restore_part, restore_state
 from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
 from sojourn_trainer.checkpointing.snapshot import SnapshotPool
 from sojourn_trainer.data.distribute import TrainingInput
@@ -78,6 +78,8 @@ class Boundary:
         if assignment.restore is None:
             return RunPosition()
         try:
+            if assignment.takes_part:
+                return self._take_part(assignment.restore)
             return self._read(assignment.restore)
         except CorruptData as error:
             name = assignment.run.name
@@ -234,6 +236,19 @@ class Boundary:
                 f"the checkpoint was made with {saved} workers, and the task reads a tf.data pipeline of its own",
                 hint=f"Such a pipeline resumes only with the same spec.workers.replicas: set it to {saved}.",
             )
+
+    def _take_part(self, commit: CommitInfo) -> RunPosition:
+        """Begin at step 0 with some variables of another run's checkpoint."""
+        origin = self._session.job.spec.restore_from
+        assert origin is not None
+        assert origin.variables is not None
+        reader = CheckpointReader(self._session.store, self._session.assignment.run.prefix, commit)
+        replicas = self._session.strategy.num_replicas_in_sync
+        first = self._session.rank * self._local_replicas
+        found = restore_part(self._state, reader, origin.variables, first, replicas)
+        if self._session.rank == 0:
+            self._session.coordinator.say(f"from step {commit.step:,} of {origin.checkpoint}: {found.summary}")
+        return RunPosition()
 
     def _read(self, commit: CommitInfo) -> RunPosition:
         reader = CheckpointReader(self._session.store, self._session.assignment.run.prefix, commit)

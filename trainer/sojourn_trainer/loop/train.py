@@ -103,7 +103,8 @@ class TrainingLoop:
 
     def _announce(self, at: RunPosition, total_steps: int) -> None:
         if self._session.rank == 0:
-            restored = at.step if self._session.assignment.restore is not None else None
+            assignment = self._session.assignment
+            restored = at.step if assignment.restore is not None and not assignment.takes_part else None
             self._session.coordinator.started(self._feed.steps_per_epoch, total_steps, restored)
             self._announced = self._session.clock()
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
-from sojourn.runlog.records import CommitInfo
+from sojourn.runlog.records import Commit, CommitInfo
 from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.strategies.base import Place
 
@@ -46,6 +46,11 @@ class Assignment:
     term: int
     place: Place
     restore: CommitInfo | None = None
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether `restore` is no checkpoint of this run: spec.restoreFrom.variables says what to take from it."""
+        return self.restore is not None and not isinstance(self.restore, Commit)
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,10 @@ class CoordinatorPort(Protocol):
 
     def save_skipped(self, step: int, reason: str) -> None:
         """The save that is due at `step` is left to a later one. Does not block."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Something worth reading, from rank 0."""
         ...
 
     def save_interval(self, cost: SaveCost | None) -> float:
