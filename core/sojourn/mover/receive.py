@@ -154,7 +154,7 @@ def _ask(receiver: _Receiver) -> tuple[Incoming, Source]:
 
 
 def _bring(receiver: _Receiver, arriving: Incoming, source: Source, number: int) -> None:
-    job, settled = receiver.job, [False]
+    job = receiver.job
 
     def copying(at: TransferProgress) -> None:
         job.check()
@@ -162,10 +162,7 @@ def _bring(receiver: _Receiver, arriving: Incoming, source: Source, number: int)
 
     def checking(at: TransferProgress) -> None:
         job.check()
-        if not settled[0]:
-            settled[0] = True
-            job.stages.finish("Transfer")
-            job.stages.start("Verify")
+        job.stages.start("Verify")
         job.count("Verify", at.done, at.total)
 
     job.stages.start("Transfer")

@@ -46,7 +46,7 @@ def silent(progress: TransferProgress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """Who is told how far it is: `copying` while bytes are dealt with, `checking` while they are read back."""
+    """Who is told how far it is: `copying` while bytes are dealt with, `checking` as files are read back."""
 
     copying: OnProgress = silent
     checking: OnProgress = silent
@@ -99,11 +99,7 @@ def execute(
     for item in plan.present:
         _add(bases, item)
     with _Crew(source, target, bases, plan.scratch, streams) as crew:
-        crew.bring(missing, needed, meter)
-    checked = _Meter(needed, watchers.checking)
-    with Pool(min(streams, _FILES_AT_ONCE)) as pool:
-        # What arrived is read back: the fence that may follow gives up the only other copy that counts.
-        pool.run(lambda item: _read_back(target, item, checked), missing)
+        crew.bring(missing, needed, meter, _Meter(needed, watchers.checking))
     for key, data in written_last.items():
         target.put(key, data)
     reused = plan.total_bytes - needed + crew.tally.reused
@@ -152,27 +148,32 @@ class _Crew:
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
 
-    def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter) -> None:
-        """Fetch files, folder by folder: what a checkpoint shares with the one before it is there by then."""
+    def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter, checked: _Meter) -> None:
+        """Fetch files, folder by folder: what a checkpoint shares with the one before it is there by then.
+
+        Each is read back when it is whole, while others are under way: the fence that may follow gives up the only
+        other copy that counts.
+        """
         if isinstance(self._target, PartialStore):
             there = sum(self._target.partial_bytes(_key(item), _token(item)) for item in items)
             _check_room(self._target, needed - there)
             for _, folder in groupby(items, key=lambda item: item.target):
-                self._bring(self._target, list(folder), meter)
+                self._bring(self._target, list(folder), meter, checked)
             return
         _check_room(self._target, needed)
         parts = Parts(self._target, self._scratch)
         for _, folder in groupby(items, key=lambda item: item.target):
-            self._bring(parts, list(folder), meter)
+            self._bring(parts, list(folder), meter, checked)
         parts.clear()
 
-    def _bring(self, store: PartialStore, items: Sequence[FileCopy], meter: _Meter) -> None:
+    def _bring(self, store: PartialStore, items: Sequence[FileCopy], meter: _Meter, checked: _Meter) -> None:
         def bring(item: FileCopy) -> None:
             # A file of one piece needs no partial object where that would be one object more to write.
             if len(item.file.chunks) <= 1 and isinstance(store, Parts):
                 self._put(item, meter)
             else:
                 self._patch(store, item, meter)
+            _read_back(self._target, item, checked)
 
         self._files.run(bring, items)
         for item in items:
