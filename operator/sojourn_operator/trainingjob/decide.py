@@ -20,6 +20,7 @@ StopReason = Literal["Suspend", "Deadline", "Update"]
 
 _HOPELESS: Final = {2: reasons.INVALID_TASK, 5: reasons.CORRUPT_DATA}
 _REFUSED: Final = 4
+_OTHER_JOB_CHECK: Final = 30.0
 # What the run's log refuses an attempt for when the run is somebody else's.
 _NOT_OURS: Final = {reasons.OWNED_ELSEWHERE: reasons.FENCED, "StaleTerm": reasons.STARTED_ELSEWHERE}
 _STARTED_ELSEWHERE: Final = (
@@ -84,7 +85,9 @@ def _start(seen: Observed, spec: TrainingJobSpec, feasible: Feasibility, number:
     if _deadline_left(seen, spec) == 0:
         return _out_of_time(spec, number, failures)
     if not feasible.ok:
-        return Decision("Wait", feasible.reason, feasible.message, number, failures=failures)
+        # Nobody tells a job what becomes of another one.
+        wait = _OTHER_JOB_CHECK if feasible.reason == reasons.RUN_IN_USE else None
+        return Decision("Wait", feasible.reason, feasible.message, number, failures=failures, look_again=wait)
     return Decision("Start", reasons.NOT_STARTED, "the pods are being made", number, failures=failures)
 
 

@@ -6,7 +6,9 @@ import io
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from sojourn.cli.main import cli
 from sojourn.errors import InvalidInput
 from sojourn_operator.client import TakeoverOrder, take_over
 from sojourn_operator.resources import MIGRATIONS, TRAINING_JOBS
@@ -100,3 +102,9 @@ def test_python_does_the_same_and_needs_a_reason_too(waiting: World) -> None:
     assert handle.object["spec"]["target"] == {"storeRef": {"name": "new"}, "name": "digits"}
     with pytest.raises(InvalidInput, match="reason"):
         take_over(waiting.client, TakeoverOrder(run="digits", store="old", job="digits", reason=" "))
+
+
+def test_its_jobs_and_stores_complete(sojourn: Sojourn, waiting: World) -> None:
+    shell = ShellComplete(cli, {}, "sojourn", "_SOJOURN_COMPLETE")
+    for before, begun, whole in ((["takeover"], "di", "digits"), (["takeover", "digits", "--from-store"], "o", "old")):
+        assert [found.value for found in shell.get_completions(before, begun)] == [whole]

@@ -95,6 +95,12 @@ def test_a_second_job_that_names_the_run_of_the_first_does_not_start() -> None:
     assert it.harness.names(TRAINING_ATTEMPTS) == ["digits-1"]
     assert "RunInUse" in events(it)
     assert it.phase == "Running"
+    it.complete()
+    it.harness.delete(TRAINING_JOBS, NAMESPACE, "digits")
+    it.harness.advance(60)
+    twin = it.harness.one(TRAINING_JOBS, NAMESPACE, "twin")
+    (feasible,) = [one for one in twin["status"]["conditions"] if one["type"] == "Feasible"]
+    assert (feasible["status"], feasible["reason"]) == ("True", "Checked")
 
 
 def test_a_complete_job_is_left_alone() -> None:
