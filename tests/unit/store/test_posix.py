@@ -19,7 +19,7 @@ from sojourn.errors import StoreError
 from sojourn.store.base import KeyExists, KeyMissing, StoreDenied
 from sojourn.store.keys import TEMP_PREFIX
 from sojourn.store.oserrors import store_error
-from sojourn.store.posix import PosixStore
+from sojourn.store.posix import PosixStore, _PartialFile
 
 VICTIM = [sys.executable, "-m", "helpers.victims"]
 
@@ -67,7 +67,7 @@ def test_everything_is_synced_before_it_is_visible(tmp_path: Path) -> None:
         pytest.skip("strace is not installed, or may not trace here (apt-get install strace)")
     program = f"""
 from sojourn.store.base import KeyExists
-from sojourn.store.posix import PosixStore
+from sojourn.store.posix import PosixStore, _PartialFile
 store = PosixStore({str(tmp_path / "store")!r})
 store.create("x/y/0.json", b"entry")
 store.put("x/put", b"data")
@@ -121,7 +121,7 @@ FULL = """
 mount -t tmpfs -o size=256k none "$1" && exec "$2" -c '
 import sys
 from sojourn.errors import StoreError
-from sojourn.store.posix import PosixStore
+from sojourn.store.posix import PosixStore, _PartialFile
 store = PosixStore(sys.argv[1] + "/runs")
 store.put("kept", b"x" * 100_000)
 for write in (store.create, store.put):
@@ -168,6 +168,16 @@ def _stream(store: PosixStore, key: str, parts: list[bytes]) -> None:
     with store.open_writer(key) as writer:
         for part in parts:
             writer.write(part)
+
+
+def test_a_finished_object_whose_file_closes_with_an_error(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    with store.open_partial("a/b", 5, "token") as partial:
+        partial.write(0, b"whole")
+        partial.finish()
+        assert isinstance(partial, _PartialFile)
+        os.close(partial.descriptor)
+    assert store.read("a/b") == b"whole"
 
 
 def test_a_store_below_a_file(tmp_path: Path) -> None:
