@@ -5,6 +5,7 @@ The copy goes into buffers that are made once and kept: fresh memory would cost 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,10 @@ class SnapshotPool:
     def __init__(self, state: Sequence[StateVariable], slots: Sequence[Slot]) -> None:
         self._state = state
         self._slots = slots
-        self._buffers = [np.zeros(state[slot.index].nbytes, np.uint8) for slot in slots]
+        self._buffers = [np.empty(state[slot.index].nbytes, np.uint8) for slot in slots]
+        # The system finds a page for memory when it is first written to, which takes longer than the copy itself.
+        self._touch = threading.Thread(target=self._touch_all, name="snapshot-pool", daemon=True)
+        self._touch.start()
 
     @property
     def nbytes(self) -> int:
@@ -41,6 +45,7 @@ class SnapshotPool:
 
     def take(self, extra: Mapping[str, np.ndarray]) -> list[SavedTensor]:
         """Copy all slots now; `extra` arrays are copied too. Called on the training thread."""
+        self._touch.join()
         tensors = []
         for slot, buffer in zip(self._slots, self._buffers, strict=True):
             variable = self._state[slot.index]
@@ -55,6 +60,10 @@ class SnapshotPool:
             data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
             tensors.append(SavedTensor(name, array.dtype.name, array.shape, data, False))
         return tensors
+
+    def _touch_all(self) -> None:
+        for buffer in self._buffers:
+            buffer.fill(0)
 
     def digest(self, prefix: str) -> str:
         """Of the values that the slots whose names start with `prefix` have now."""
