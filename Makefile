@@ -104,6 +104,10 @@ bench-transfer: setup ## a run carried over a link, beside a null pipeline, rclo
 bench-delta: setup ## bytes for a checkpoint when the target has an older one, beside rsync, zstd --patch-from, restic and borg
 	$(BIN)/python benchmarks/delta.py $(BENCH_ARGS)
 
+.PHONY: bench-save
+bench-save: setup ## what saving costs training: ours, CheckpointManager, BackupAndRestore, Orbax (BENCH_ARGS=--megabytes=1200)
+	$(BIN)/python benchmarks/save.py $(BENCH_ARGS)
+
 .PHONY: bench-crash
 bench-crash: setup ## kill, fail and cut the power at every system call of the core writer (CRASH_ARGS=--every=50: a sample)
 	PYTHONPATH=tests $(BIN)/python benchmarks/crashes.py $(CRASH_ARGS)

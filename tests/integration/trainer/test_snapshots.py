@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import pytest
 from harness import LocalRun, events, job, new_store
@@ -98,5 +99,6 @@ def test_checkpoints_hold_one_step(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("case", CASES)
-def test_a_thousand_checkpoints_hold_one_step_each(case: str, tmp_path: Path) -> None:
+def test_a_thousand_checkpoints_hold_one_step_each(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "GROUP_TIMEOUT_SECONDS", 1800)
     train_and_examine(case, 1000, tmp_path)
