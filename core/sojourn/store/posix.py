@@ -197,9 +197,9 @@ class PosixStore:
 
     def free_bytes(self) -> int | None:
         path = self._root
-        while not path.exists():
-            path = path.parent
         with _errors(path, "examine"):
+            while not path.exists():
+                path = path.parent
             status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
