@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from sojourn.checkpoint import dtypes
 from sojourn.checkpoint.bundle import TensorEntry
@@ -15,13 +17,17 @@ def runs_of(tensors: Sequence[TensorEntry], start: int, end: int) -> list[Run]:
     """Bytes [start, end) of a file as runs of elements.
 
     Args:
-        tensors: those of the file, by offset. What lies between them has elements of one byte.
+        tensors: those of the file, as `by_file` gives them. What lies between them has elements of one byte.
 
     Neighbours of one width are put together unless both are large, as each run has a method of its own.
     """
     runs: list[Run] = []
     at = start
-    for tensor in tensors:
+    # The last one that begins before the part may reach into it; those before it do not.
+    reaching = max(0, bisect_right(tensors, start, key=lambda tensor: tensor.offset) - 1)
+    for tensor in islice(tensors, reaching, None):
+        if tensor.offset >= end:
+            break
         first, last = max(tensor.offset, at), min(tensor.offset + tensor.length, end)
         if first >= last:
             continue
@@ -39,9 +45,9 @@ def runs_of(tensors: Sequence[TensorEntry], start: int, end: int) -> list[Run]:
 
 
 def by_file(tensors: Sequence[TensorEntry], names: Sequence[str]) -> Mapping[str, list[TensorEntry]]:
-    """Each file's tensors by offset; `names` has the files' in the order of the manifest."""
+    """Each file's tensors by offset, empty ones first; `names` has the files' in the order of the manifest."""
     found: dict[str, list[TensorEntry]] = {name: [] for name in names}
-    for tensor in sorted(tensors, key=lambda tensor: tensor.offset):
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.length)):
         found[names[tensor.shard]].append(tensor)
     return found
 

@@ -118,6 +118,13 @@ def test_runs_cover_any_part_of_a_file(layout: list[tuple[int, int, int]], data:
     end = data.draw(st.integers(start, offset))
     runs = runs_of(by_file(tensors, ["f"])["f"], start, end)
     assert sum(run.length for run in runs) == end - start
+    # Each element that lies whole in the part is in a run of its width: no tensor is passed over.
+    widths = [run.width for run in runs for _ in range(run.length)]
+    for tensor in tensors:
+        width = tensor.length // tensor.shape[0] if tensor.shape[0] else 1
+        for first in range(tensor.offset, tensor.offset + tensor.length, width):
+            if start <= first and first + width <= end:
+                assert set(widths[first - start : first - start + width]) == {width}
     assert all(run.length > 0 and run.length % run.width == 0 for run in runs)
 
 
