@@ -38,7 +38,11 @@ class Coder:
         tensors: dict[str, list[TensorEntry]] = {}
         for folder in offer.folders:
             if folder.target in checkpoints:
-                manifest = Manifest.from_bytes(folder.manifest.encode(), source=folder.source)
+                try:
+                    manifest = Manifest.from_bytes(folder.manifest.encode(), source=folder.source)
+                except SojournError:
+                    # It lists files, which is enough to carry them: their bytes are coded as bytes.
+                    continue
                 names = [file.name for file in manifest.files]
                 tensors |= {f"{folder.source}/{name}": of for name, of in by_file(manifest.tensors, names).items()}
         with self._lock:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from sojourn.checkpoint import dtypes
 from sojourn.checkpoint.bundle import TensorEntry
+from sojourn.errors import InvalidInput
 from sojourn.transfer.codec import Run
 
 _SMALL = 64 << 10
@@ -53,8 +54,11 @@ def by_file(tensors: Sequence[TensorEntry], names: Sequence[str]) -> Mapping[str
 
 
 def element_width(dtype: str) -> int:
-    """Bytes of the numbers that an element consists of."""
-    kind = dtypes.by_name(dtype).numpy
+    """Bytes of the numbers that an element consists of; 1 for a type that is not known."""
+    try:
+        kind = dtypes.by_name(dtype).numpy
+    except InvalidInput:
+        return 1
     return kind.itemsize // 2 if kind.kind == "c" else kind.itemsize
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sojourn.checkpoint.bundle import TensorEntry
 from sojourn.errors import CorruptData
 from sojourn.transfer.codec import WORTH, Run, decode, encode
-from sojourn.transfer.runs import by_file, runs_of
+from sojourn.transfer.runs import by_file, element_width, runs_of
 
 WIDTHS = st.sampled_from([1, 2, 4, 8])
 KINDS = {1: "int8", 2: "bfloat16", 4: "float32", 8: "float64"}
@@ -135,3 +135,11 @@ def test_large_tensors_have_runs_of_their_own_and_small_ones_share() -> None:
         tensors.append(TensorEntry(f"t{number}", "float32", (size // 4,), 0, offset, size, 0))
         offset += size
     assert runs_of(tensors, 0, offset) == [Run(100_000, 4), Run(100_024, 4), Run(100_000, 4)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "width"),
+    [("float32", 4), ("complex64", 4), ("complex128", 8), ("bfloat16", 2), ("bool", 1), ("dtype 7", 1)],
+)
+def test_width_of_an_element(dtype: str, width: int) -> None:
+    assert element_width(dtype) == width
