@@ -50,9 +50,10 @@ def main() -> None:
             except subprocess.CalledProcessError as error:
                 problems[side] = (error.stderr or "").strip().splitlines()[-1:][0] if error.stderr else str(error)
             print(f"round {number + 1}, {side}: {'failed' if side in problems else 'done'}", file=sys.stderr)
-    results = {side: costs(rounds, options.every) for side, rounds in found.items() if rounds}
-    write("save", page(results, problems, options), {"rounds": found, "results": results, "problems": problems})
-    plot(found, options.every)
+        # After every round, so that whoever has no patience for all of them has something.
+        results = {side: costs(rounds, options.every) for side, rounds in found.items() if rounds}
+        write("save", page(results, problems, options), {"rounds": found, "results": results, "problems": problems})
+        plot(found, options.every)
 
 
 def one_round(side: str, options: argparse.Namespace) -> Round:
@@ -76,8 +77,9 @@ def orbax_python() -> str:
     folder = OUT / "orbax"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *ORBAX], check=True, stdout=sys.stderr)
+        uv = str(Path(sys.executable).with_name("uv"))
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *ORBAX], check=True)
         (folder / "ready").touch()
     return str(python)
 
