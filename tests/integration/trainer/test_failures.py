@@ -163,7 +163,7 @@ def test_a_changed_model_is_refused(tmp_path: Path) -> None:
     )
     failure = other.attempt().result.failure
     assert failure is not None
-    assert "has shape [144, 10] in the checkpoint and [64, 10] here" in failure.message
+    assert "dense/kernel (saved float32 [144, 10], here float32 [64, 10])" in failure.message
     assert "--new" in failure.hint
 
 
