@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import tempfile
 import time
@@ -22,6 +23,7 @@ from crash.stories import STORIES
 KINDS = {"kills": "crash.strikes", "faults": "crash.faults", "power cuts": "crash.power"}
 WHAT = {"kills": "kill -9", "faults": "failing calls", "power cuts": "power cuts"}
 MEMORY = Path("/dev/shm")
+POINTS = report.OUT / "crash-points.jsonl"
 
 
 def main() -> None:
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="only one point in so many")
     parser.add_argument("--only", choices=KINDS, action="append")
     arguments = parser.parse_args()
+    report.OUT.mkdir(exist_ok=True)
+    POINTS.write_text("")
     rows: list[list[str]] = []
     outcomes: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as built:
@@ -39,6 +43,9 @@ def main() -> None:
                 found = _run(KINDS[kind], story.name, arguments.every, library)
                 seconds = time.monotonic() - began
                 outcomes += found
+                # A run that is broken off keeps what it has.
+                with POINTS.open("a") as file:
+                    file.writelines(json.dumps(outcome) + "\n" for outcome in found)
                 bad = sum(bool(outcome["problem"]) for outcome in found)
                 rows.append([WHAT[kind], story.name, f"{len(found):,}", f"{len(found) - bad:,}", f"{seconds:.0f} s"])
                 print(" | ".join(rows[-1]), flush=True)
@@ -69,7 +76,7 @@ def _write(rows: Sequence[Sequence[str]], outcomes: Sequence[dict[str, Any]], ev
             report.table(["what befell the call", "points"], [[name, f"{n:,}"] for name, n in sorted(kinds.items())]),
         ]
     )
-    report.write("crash", page, {"every": every, "points": outcomes})
+    report.write("crash", page, {"every": every, "points": len(outcomes), "bad": bad, "rows": rows})
 
 
 if __name__ == "__main__":
