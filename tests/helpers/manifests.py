@@ -301,6 +301,7 @@ ATTEMPT_UPDATES: Final = (
     ({"spec.job.training.epochs": 6}, "spec.job"),
     ({"spec.number": 2}, "spec.number"),
     ({"spec.runId": "0f3b"}, "spec.runId"),
+    ({"spec.standby": True}, "spec"),
     ({"spec.store": {"uri": "s3://bucket"}}, "spec.store"),
 )
 
