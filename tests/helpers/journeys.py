@@ -72,6 +72,7 @@ class Logs:
     told: list[str] = field(default_factory=list)
     movers_pause: bool = False
     pods_pause: bool = False
+    pods_linger: bool = False
     _made: int = 0
 
     def new(self, store: str, name: str, parent: Run | None = None) -> Run:
@@ -114,7 +115,8 @@ class FakeJobs:
         if status.get("phase") == "OwnedElsewhere" and (job["spec"].get("suspend") or unchanged):
             pass  # it asks the log again when the spec has changed, and not while it is suspended
         elif job["spec"].get("suspend"):
-            status |= {"phase": "Suspended"}
+            lingers = self._logs.pods_linger and status.get("phase") in ("Running", "Suspending")
+            status |= {"phase": "Suspending" if lingers else "Suspended"}
         elif job["spec"].get("standby"):
             status |= {"phase": "Pending" if self._logs.pods_pause else "Standby"}
         elif status.get("phase") != "Running":

@@ -47,6 +47,7 @@ def carry(seen: Seen, left: float | None) -> Step:
     source = (*ask, *source)
     if waiting:
         facts = {"stoodBy": True} if wants_standby(seen) else {}
+        target = (*target, *_last_round(seen))
         return Step("Checkpoint", "Stopping", waiting, source, target, look_again=left, facts=facts)
     arrived = verified(seen)
     if arrived is None:
@@ -67,6 +68,14 @@ def _arrived(seen: Seen, source: tuple[Action, ...], target: tuple[Action, ...],
     if begun is None:
         return Step("Verify", "Beginning", "the target begins the run", source, target, look_again=LOOK_AGAIN)
     return arrive.go_on(seen, begun, {})
+
+
+def _last_round(seen: Seen) -> tuple[Action, ...]:
+    """Have the last checkpoint copied while the source's pods still end: they commit nothing after it."""
+    arrived, status = verified(seen), status_of(seen.source.job)
+    newest = status.get("lastCommit", {}).get("step", -1)
+    stopped = status.get("phase") == "Suspending" and status.get("step") == newest
+    return next_round(seen) if stopped and arrived is not None and newest > arrived.get("step", -1) else ()
 
 
 def _prepare_source(seen: Seen) -> tuple[str, tuple[Action, ...]]:
