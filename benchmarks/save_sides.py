@@ -150,7 +150,7 @@ def ours(folder: Path, megabytes: int, steps: int, every: int) -> None:
     def save(number: int) -> None:
         begun = time.perf_counter()
         meta = CheckpointMeta(step=number, extra={"metrics": {}})
-        saver.save(SaveId(number, checkpoint_key(number, term, f"u{number}")), meta, {})
+        saver.save(SaveId(number, term, checkpoint_key(number, term, f"u{number}")), meta, {})
         watch.end_of(begun, saver.wait)
 
     def finish() -> list[float]:

@@ -47,6 +47,13 @@ class Heard:
         self.failed.append(error)
 
 
+class NoMemory(PosixStore):
+    """Whoever writes to it finds no memory, which is no error of a store."""
+
+    def open_writer(self, key: str) -> AbstractContextManager[Writer]:
+        raise MemoryError("no buffer")
+
+
 class NoState:
     """A pool without variables."""
 
@@ -61,13 +68,37 @@ def test_a_shard_is_tried_again_with_growing_pauses(
     heard, slept = Heard(), []
     place = ShardPlace(Flaky(tmp_path, failures), "run", rank=1, workers=2)
     saver = Saver(place, NoState(), heard, SaverSettings(pauses=(0.5, 1.0, 2.0)), slept.append)  # type: ignore[arg-type]
-    saver.save(SaveId(5, "data/5-1-x"), None, {})
+    saver.save(SaveId(5, 1, "data/5-1-x"), None, {})
     failure = saver.wait()
     assert slept == pauses
     assert len(heard.saved) == saved
     assert (failure is None) == bool(saved)
     assert [("No space left" in text) for text in heard.failed] == [True] * (1 - saved)
     assert len(list(tmp_path.rglob("ckpt.data*"))) == saved
+
+
+def test_a_save_that_ends_in_any_other_way_has_failed_too(tmp_path: Path) -> None:
+    heard = Heard()
+    saver = Saver(ShardPlace(NoMemory(tmp_path), "run", rank=0, workers=2), NoState(), heard, SaverSettings())  # type: ignore[arg-type]
+    saver.save(SaveId(5, 1, "data/5-1-x"), None, {})
+    assert saver.wait() == "MemoryError: no buffer"
+    assert heard.failed == ["MemoryError: no buffer"]
+    assert saver.seconds is None
+
+
+def test_a_save_whose_coordinator_is_lost_has_failed(tmp_path: Path) -> None:
+    class Lost(Heard):
+        def shard_saved(self, save: SaveId, shard: ShardSaved, meta: object) -> None:
+            raise RuntimeError("the actor died")
+
+        def save_failed(self, save: SaveId, rank: int, error: str) -> None:
+            self.failed.append(error)
+
+    heard = Lost()
+    saver = Saver(ShardPlace(PosixStore(tmp_path), "run", rank=0, workers=1), NoState(), heard, SaverSettings())  # type: ignore[arg-type]
+    saver.save(SaveId(5, 1, "data/5-1-x"), None, {})
+    assert saver.wait() == "RuntimeError: the actor died"
+    assert heard.failed == ["RuntimeError: the actor died"]
 
 
 def test_commits_that_fail_for_a_while_are_made_up_for(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,12 @@ from sojourn.api import TrainingJob
 from sojourn.checkpoint.commit import checkpoint_key, shard_key
 from sojourn.checkpoint.manifest import CheckpointMeta, Position
 from sojourn.checkpoint.shard import ShardWriter
-from sojourn.errors import Refused
+from sojourn.errors import Refused, StoreError
 from sojourn.runlog.errors import Fenced
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.records import Created, Recipient
 from sojourn.runlog.runs import create_run
+from sojourn.store.base import Store
 from sojourn.store.memory import MemoryStore
 from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.coordinator import Coordinator
@@ -56,21 +59,27 @@ class Seen:
 class Setting:
     """A coordinator, its clock and its run."""
 
-    def __init__(self, failures: int = 0, **checkpoint: Any) -> None:
+    def __init__(self, failures: int = 0, store: Store | None = None, on_nan: str = "Stop", **checkpoint: Any) -> None:
         clock = Clock()
+        self.in_a_pause: Callable[[], object] = lambda: None
         self.now = 1000.0
         self.seen = Seen()
         self.log: RunLog = create_run(
-            MemoryStore("coordinator"), Created(run_id=clock.env().new_id(), name="digits"), clock.env()
+            store or MemoryStore("coordinator"), Created(run_id=clock.env().new_id(), name="digits"), clock.env()
         )
-        clocks = Clocks(wall=lambda: self.now, monotonic=lambda: self.now, sleep=lambda seconds: None)
-        job = TrainingJob.model_validate({**JOB, "spec": {**JOB["spec"], "checkpoint": checkpoint}})  # type: ignore[dict-item]
+        clocks = Clocks(wall=lambda: self.now, monotonic=lambda: self.now, sleep=self._pause)
+        spec: dict[str, Any] = {**JOB["spec"], "checkpoint": checkpoint}  # type: ignore[dict-item]
+        spec["training"] = {**spec["training"], "onNaN": on_nan}
+        job = TrainingJob.model_validate({**JOB, "spec": spec})
         self.coordinator = Coordinator(job, self.log, [self.seen], clocks, failures)
 
-    def save(self, step: int, boundary: float) -> None:
-        """A checkpoint of one worker, whose state is that of the moment `boundary`."""
-        term = self.log.state.term
-        save = SaveId(step, checkpoint_key(step, term, f"u{step}"))
+    def _pause(self, seconds: float) -> None:
+        self.in_a_pause()
+
+    def save(self, step: int, boundary: float, term: int | None = None) -> SaveId:
+        """A checkpoint of one worker, whose state is that of the moment `boundary`; `term` is that of its attempt."""
+        term = self.log.state.term if term is None else term
+        save = SaveId(step, term, checkpoint_key(step, term, f"u{step}"))
         with ShardWriter(self.log.store, shard_key(self.log.prefix, save.key, 0, 1)) as shard:
             for name, array in sample_tensors(step).items():
                 data = np.ascontiguousarray(array)
@@ -78,6 +87,7 @@ class Setting:
         meta = CheckpointMeta(step=step, position=Position(0, step), extra={"metrics": {"loss": 1.0}})
         shard_saved = ShardSaved(0, shard.report.to_json(), self.now - boundary, 0.0)
         self.coordinator.shard_saved(save, shard_saved, meta)
+        return save
 
 
 @pytest.fixture
@@ -202,3 +212,90 @@ def test_losses_say_how_often_to_save() -> None:
     told = setting.seen.of(events.SaveInterval)
     assert [event.reason for event in told] == ["FirstSave", "Shortest", "FailureRate"]
     assert told[-1].failure_seconds == 20_000.0
+
+
+class Interrupted(MemoryStore):
+    """Does something whenever a checkpoint's manifest is about to be written."""
+
+    def __init__(self) -> None:
+        super().__init__("coordinator")
+        self.before_manifest: Callable[[], object] = lambda: None
+
+    def put(self, key: str, data: bytes) -> None:
+        if key.endswith("manifest.json"):
+            self.before_manifest()
+        super().put(key, data)
+
+
+def assert_untouched(setting: Setting) -> None:
+    """The attempt that has begun since can train and commit, and nothing of the older one counts."""
+    assert setting.coordinator.result().failure is None
+    assert setting.coordinator.request() is Request.NONE
+    assert not setting.seen.of(events.Committed)
+    setting.save(9, boundary=setting.now)
+    assert [(commit.step, commit.term) for commit in setting.log.refresh().commits] == [(9, 2)]
+
+
+def test_a_commit_that_is_tried_again_ends_with_its_attempt() -> None:
+    store = Interrupted()
+    setting = Setting(store=store)
+    setting.coordinator.begin_attempt("a", 1, {})
+
+    def fail() -> None:
+        store.before_manifest = lambda: None
+        raise StoreError("away")
+
+    store.before_manifest = fail
+    setting.in_a_pause = lambda: setting.coordinator.begin_attempt("b", 1, {})
+    setting.save(5, boundary=setting.now)
+    assert_untouched(setting)
+
+
+def test_a_commit_under_way_is_that_of_its_own_attempt() -> None:
+    """Another one begins between the manifest and the entry of the log: the older term is refused there, no more."""
+    store = Interrupted()
+    setting = Setting(store=store)
+    setting.coordinator.begin_attempt("a", 1, {})
+
+    def begin() -> None:
+        store.before_manifest = lambda: None
+        setting.coordinator.begin_attempt("b", 1, {})
+
+    store.before_manifest = begin
+    setting.save(5, boundary=setting.now)
+    assert_untouched(setting)
+
+
+def test_the_last_words_of_a_lost_worker_are_nothing_to_the_next_attempt(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.coordinator.begin_attempt("b", 1, {})
+    late = setting.save(5, boundary=setting.now, term=1)
+    assert setting.coordinator.wait_for_commit(late) == "the attempt ended"
+    setting.coordinator.save_failed(late, 0, "no room")
+    assert not setting.seen.of(events.SaveFailed)
+    assert setting.coordinator.not_finite(6, Position(0, 6)) is None  # which waits for saves under way
+    assert not setting.log.refresh().commits
+
+
+def test_what_was_saved_is_not_held_in_memory(setting: Setting) -> None:
+    setting.coordinator.begin_attempt("a", 1, {})
+    newest = [setting.save(step, boundary=setting.now) for step in range(40)][-1]
+    gc.collect()
+    assert sum(isinstance(thing, ShardSaved) for thing in gc.get_objects()) < 3
+    assert len(setting.coordinator._saves) < 20
+    assert setting.coordinator.wait_for_commit(newest) is None
+
+
+def test_roll_backs_up_to_the_limit() -> None:
+    setting = Setting(on_nan="RollBack")
+    setting.coordinator.begin_attempt("a", 1, {})
+    setting.save(5, boundary=setting.now)
+    latest = setting.log.refresh().latest
+    answers = [setting.coordinator.not_finite(6, Position(0, batch)) for batch in range(6, 9)]
+    assert answers == [latest, latest, None]
+    failure = setting.coordinator.result().failure
+    assert failure is not None
+    assert failure.message == (
+        "the loss is not finite after step 6, the failure number 3 without a new checkpoint between; "
+        "the last good checkpoint is step 5"
+    )

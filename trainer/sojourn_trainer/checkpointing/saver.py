@@ -82,7 +82,7 @@ class Saver:
         begun = time.monotonic()
         tensors = self._pool.take(extra)
         stall = time.monotonic() - begun
-        self._failure = None
+        self._failure = "its thread has ended without a word"
         self._thread = threading.Thread(
             target=self._run, args=(save, meta, tensors, stall), name=f"save-{save.step}", daemon=True
         )
@@ -95,20 +95,31 @@ class Saver:
         return self._failure
 
     def _run(self, save: SaveId, meta: CheckpointMeta | None, tensors: Sequence[SavedTensor], stall: float) -> None:
-        begun = time.monotonic()
-        bad = nonfinite(tensors) if self._settings.require_finite else ()
         try:
-            report = self._write(save, tensors)
+            self._failure = self._save(save, meta, tensors, stall)
         except (SojournError, OSError) as error:
             log.warning("save at step %d failed: %s", save.step, error)
-            self._failure = str(error)
-            self._coordinator.save_failed(save, self._place.rank, str(error))
-            return
+            self._give_up(save, str(error))
+        except Exception as error:  # whatever ends this thread: others wait for its word
+            log.exception("save at step %d failed", save.step)
+            self._give_up(save, f"{type(error).__name__}: {error}")
+
+    def _give_up(self, save: SaveId, why: str) -> None:
+        self._failure = why
+        self._coordinator.save_failed(save, self._place.rank, why)
+
+    def _save(
+        self, save: SaveId, meta: CheckpointMeta | None, tensors: Sequence[SavedTensor], stall: float
+    ) -> str | None:
+        """Returns why it was not committed, as far as this worker waits for that."""
+        begun = time.monotonic()
+        bad = nonfinite(tensors) if self._settings.require_finite else ()
+        report = self._write(save, tensors)
         shard = ShardSaved(self._place.rank, report.to_json(), time.monotonic() - begun, stall, bad)
         self._coordinator.shard_saved(save, shard, meta)
-        if self._place.rank == 0:
-            self._failure = self._coordinator.wait_for_commit(save)
+        failure = self._coordinator.wait_for_commit(save) if self._place.rank == 0 else None
         self._seconds = stall + time.monotonic() - begun
+        return failure
 
     def _write(self, save: SaveId, tensors: Sequence[SavedTensor]) -> ShardReport:
         place = self._place

@@ -19,7 +19,7 @@ from sojourn.store.open import open_store
 from sojourn_trainer.checkpointing.interval import SaveCost
 from sojourn_trainer.driver.coordinator import AttemptStart, Coordinator, Result
 from sojourn_trainer.driver.launch_plan import LaunchPlan
-from sojourn_trainer.driver.observers import EventQueue, HistoryFiles, Observer, RayMetrics, TensorBoardFiles
+from sojourn_trainer.driver.observers import EventQueue, RayMetrics, files_of_run
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import (
     Outcome,
@@ -49,9 +49,8 @@ class CoordinatorActor:
         """Coordinate this run from now on. Raises SojournError."""
         run = plan.prepared.run
         store = open_store(run.store)
-        observers: list[Observer] = [self._queue, HistoryFiles(store, run.prefix), RayMetrics(run.name)]
-        if plan.tensorboard is not None:
-            observers.append(TensorBoardFiles(Path(plan.tensorboard)))
+        tensorboard = Path(plan.tensorboard) if plan.tensorboard is not None else None
+        observers = [self._queue, *files_of_run(store, run.prefix, tensorboard), RayMetrics(run.name)]
         job = TrainingJob.model_validate(plan.job)
         log = RunLog.open(store, run.prefix)
         self._coordinator = Coordinator(job, log, observers, Clocks(), self._failures)

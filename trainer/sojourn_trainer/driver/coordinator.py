@@ -26,7 +26,7 @@ from sojourn_trainer.driver.prepare import part_to_take
 from sojourn_trainer.driver.requests import CheckpointRequests
 from sojourn_trainer.driver.retention import Retention, as_retention_policy
 from sojourn_trainer.driver.save_interval import SaveInterval
-from sojourn_trainer.driver.saves import PendingSave
+from sojourn_trainer.driver.saves import PendingSave, Saves, WholeSave
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.workers.assignment import (
     Outcome,
@@ -90,7 +90,7 @@ class Coordinator:
         self._term = 0
         self._workers = 0
         self._total_steps = 0
-        self._saves: dict[str, PendingSave] = {}
+        self._saves = Saves(clocks.monotonic)
         self._rollbacks: dict[tuple[int, int, Position], CommitInfo | None] = {}
         self._request = Request.NONE
         self._requests = CheckpointRequests()
@@ -121,8 +121,9 @@ class Coordinator:
                 self._count_failure()
             if self._failure is not None:
                 raise Refused(self._failure.message, hint=self._failure.hint)
-            self._fail_open_saves("the attempt ended")
+            self._begin_saves(0)
             self._ended.clear()
+            self._rollbacks.clear()
             self._attempt_id, self._workers, self._attempt_error = attempt_id, workers, ""
             self._asked_at = None
             if self._requests:
@@ -133,6 +134,7 @@ class Coordinator:
             except SojournError as error:
                 self._failure = _failure_of(error)
                 raise
+            self._begin_saves(self._term)
             self._sweep_interrupted()
             latest = self._run.state.latest
             self._trained_before = latest.wall_seconds if latest is not None else 0.0
@@ -244,15 +246,17 @@ class Coordinator:
 
     def shard_saved(self, save: SaveId, shard: ShardSaved, meta: CheckpointMeta | None) -> None:
         with self._lock:
-            pending = self._pending(save)
+            pending = self._saves.find(save)
             boundary = self._clocks.monotonic() - shard.seconds - shard.stall_seconds
             pending.begun = min(pending.begun, boundary)
-            complete = pending.add(shard, meta)
-        if complete:
-            self._commit(pending)
+            whole = pending.add(shard, meta)
+        if whole is not None:
+            self._commit(pending, whole)
 
     def save_failed(self, save: SaveId, rank: int, error: str) -> None:
-        self._resolve(self._pending(save), f"worker {rank}: {error}")
+        with self._lock:
+            pending = self._saves.find(save)
+        self._resolve(pending, f"worker {rank}: {error}")
 
     def save_skipped(self, step: int, reason: str) -> None:
         self._emit(events.SaveSkipped(time=self._clocks.wall(), step=step, reason=reason))
@@ -267,7 +271,7 @@ class Coordinator:
 
     def wait_for_commit(self, save: SaveId) -> str | None:
         with self._lock:
-            pending = self._pending(save)
+            pending = self._saves.find(save)
             self._lock.wait_for(lambda: pending.resolved)
             return pending.failure
 
@@ -283,7 +287,7 @@ class Coordinator:
         """All workers ask with the same arguments and get the same answer."""
         key = (self._term, step, next_batch)
         with self._lock:
-            self._lock.wait_for(lambda: all(save.resolved for save in self._saves.values()))
+            self._lock.wait_for(lambda: not self._saves.under_way)
             if key not in self._rollbacks:
                 self._rollbacks[key] = self._decide_roll_back(step)
             return self._rollbacks[key]
@@ -323,40 +327,38 @@ class Coordinator:
         if self._request not in (Request.STOP, Request.ABORT) or request is Request.ABORT:
             self._request = request
 
-    def _pending(self, save: SaveId) -> PendingSave:
-        with self._lock:
-            return self._saves.setdefault(save.key, PendingSave(save, self._workers, self._clocks.monotonic()))
-
-    def _commit(self, pending: PendingSave) -> None:
-        if pending.nonfinite and self._job.spec.training.on_nan != "Ignore":
-            self._resolve(pending, f"not finite: {', '.join(pending.nonfinite[:4])}")
+    def _commit(self, pending: PendingSave, whole: WholeSave) -> None:
+        if whole.nonfinite and self._job.spec.training.on_nan != "Ignore":
+            self._resolve(pending, f"not finite: {', '.join(whole.nonfinite[:4])}")
             return
         pauses = list(_COMMIT_PAUSES)
         while True:
             try:
-                commit = self._write(pending)
+                commit = self._write(pending, whole)
                 break
             except (StoreError, OSError) as error:
                 if not pauses:
                     self._resolve(pending, str(error))
                     return
                 self._clocks.sleep(pauses.pop(0))
+                if pending.resolved:  # another attempt has begun meanwhile
+                    return
             except SojournError as error:
-                self._lose_run(error)
+                self._lose_run(error, pending)
                 self._resolve(pending, str(error))
                 return
         with self._lock:
             self._backoff = self._backoff.after_commit()
             self._last_commit_at = self._clocks.monotonic()
             requests = self._requests.answered_by(pending.begun)
-        self._resolve(pending, None)
+        current = self._resolve(pending, None)
         self._emit(
             events.Committed(
                 time=self._clocks.wall(),
                 step=commit.step,
                 bytes=commit.bytes,
                 seconds=self._clocks.monotonic() - pending.begun,
-                stall_seconds=pending.stall_seconds,
+                stall_seconds=whole.stall_seconds,
                 checkpoint=commit.checkpoint,
                 epoch=commit.epoch,
                 manifest=commit.manifest,
@@ -365,12 +367,13 @@ class Coordinator:
                 requests=requests,
             )
         )
-        self._retention.after_commit(self._term)
+        if current:
+            self._retention.after_commit(pending.save.term)
 
-    def _write(self, pending: PendingSave) -> Commit:
-        meta = pending.meta
-        assert meta is not None
-        manifest, digest = finish(self._run.store, self._run.prefix, pending.save.key, pending.reports(), meta)
+    def _write(self, pending: PendingSave, whole: WholeSave) -> Commit:
+        """Always on behalf of the save's own attempt, though another may have begun since."""
+        meta = whole.meta
+        manifest, digest = finish(self._run.store, self._run.prefix, pending.save.key, whole.reports(), meta)
         info = CommitInfo(
             step=meta.step,
             checkpoint=pending.save.key,
@@ -381,7 +384,7 @@ class Coordinator:
             metrics=dict(meta.extra["metrics"]),
             wall_seconds=self._seconds_trained(),
         )
-        return self._run.commit(term=self._term, attempt_id=self._attempt_id, commit=info)
+        return self._run.commit(term=pending.save.term, attempt_id=pending.attempt_id, commit=info)
 
     def _seconds_trained(self) -> float:
         """Seconds of training behind the current state, over all attempts that led to it."""
@@ -391,29 +394,31 @@ class Coordinator:
         """Seconds since the present attempt began to train."""
         return self._clocks.monotonic() - self._training_since if self._training_since is not None else 0.0
 
-    def _resolve(self, pending: PendingSave, failure: str | None) -> None:
+    def _resolve(self, pending: PendingSave, failure: str | None) -> bool:
+        """Whether it was of the present attempt, and open until now."""
         with self._lock:
-            if pending.resolved:
-                return
-            pending.resolved, pending.failure = True, failure
+            if not self._saves.resolve(pending, failure):
+                return False
             self._lock.notify_all()
         if failure is not None:
             self._emit(
                 events.SaveFailed(time=self._clocks.wall(), step=pending.save.step, error=failure, will_retry=True)
             )
+        return True
 
-    def _fail_open_saves(self, reason: str) -> None:
-        for pending in self._saves.values():
-            if not pending.resolved:
-                pending.resolved, pending.failure = True, reason
-        self._saves.clear()
+    def _begin_saves(self, term: int) -> None:
+        self._saves.begin(term, self._attempt_id, self._workers)
         self._lock.notify_all()
 
-    def _lose_run(self, error: SojournError) -> None:
-        """Nothing of this attempt may go on: the run is somebody else's, or its checkpoints cannot be committed."""
+    def _lose_run(self, error: SojournError, pending: PendingSave) -> None:
+        """Nothing of the save's attempt may go on: the run is somebody else's, or its checkpoints cannot be committed.
+
+        An attempt that has begun since learns from its own saves whether that is true of it.
+        """
         with self._lock:
-            self._failure = self._failure or _failure_of(error)
-        self.ask(Request.ABORT)
+            if not pending.resolved:
+                self._failure = self._failure or _failure_of(error)
+                self.ask(Request.ABORT)
 
     def _decide_roll_back(self, step: int) -> CommitInfo | None:
         latest = self._run.state.latest
@@ -430,7 +435,8 @@ class Coordinator:
         self._backoff = self._backoff.after_failure()
         if self._backoff.exhausted:
             self.give_up(
-                f"the loss is not finite after step {step}, for the {self._backoff.failures}th time since {where}",
+                f"the loss is not finite after step {step}, the failure number {self._backoff.failures} without a new "
+                f"checkpoint between; {where}",
                 "Lower the learning rate or look at the data near that step.",
                 "BackoffLimitExceeded",
             )

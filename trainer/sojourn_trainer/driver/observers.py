@@ -1,4 +1,4 @@
-"""Who listens to a run's events: the driver's output, the run's history in the store, TensorBoard, Ray's metrics."""
+"""Who listens to a run's events: the driver's output, the run's history in the store, Ray's metrics; TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from sojourn import events
 from sojourn.errors import SojournError
 from sojourn.store.base import Store
+from sojourn_trainer.driver.tensorboard import TensorBoardFiles
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,14 @@ class Observer(Protocol):
     def observe(self, event: events.Event) -> None: ...
 
     def close(self) -> None: ...
+
+
+def files_of_run(store: Store, run_prefix: str, tensorboard: Path | None) -> list[Observer]:
+    """What writes files beside the run's log: its history, and TensorBoard's where it has a folder for them."""
+    files: list[Observer] = [HistoryFiles(store, run_prefix)]
+    if tensorboard is not None:
+        files.append(TensorBoardFiles(tensorboard))
+    return files
 
 
 class EventQueue:
@@ -47,36 +57,44 @@ class EventQueue:
 class HistoryFiles:
     """The curves of the run, in its own folder: history/<term>-<number>.jsonl, one file per commit.
 
-    Lines of steps that were never committed are not kept, so the curves are those of the run that exists.
+    Only lines of steps that a commit has behind it are kept, so the curves are those of the run that exists, and no
+    step is in them twice.
     """
 
     def __init__(self, store: Store, run_prefix: str) -> None:
         self._store = store
         self._folder = f"{run_prefix}/history"
         self._lock = threading.Lock()
-        self._lines: list[str] = []
+        self._lines: list[_Line] = []
         self._term = 0
         self._number = 0
         self._attempt = ""
+        self._committed = 0
 
     def observe(self, event: events.Event) -> None:
         match event:
             case events.Started():
                 with self._lock:
                     self._term, self._number, self._attempt, self._lines = event.term, 0, event.attempt, []
+                    self._committed = event.restored_step or 0
             case events.Progress():
                 self._add(event, event.step, event.epoch, {"loss": event.loss, **event.metrics}, "step")
             case events.EpochEnd():
                 self._add(event, event.step, event.epoch, dict(event.metrics), "epoch")
             case events.SaveInterval():
                 self._add_interval(event)
+            case events.RolledBack():
+                with self._lock:
+                    self._lines = [line for line in self._lines if line.step <= event.to_step]
             case events.Committed():
+                with self._lock:
+                    self._committed = max(self._committed, event.step)
                 self._flush()
             case _:
                 return
 
     def close(self) -> None:
-        self._flush()
+        self._flush()  # a line may come after the commit of its own step
 
     def _add(self, event: events.Event, step: int, epoch: int, values: dict[str, float], kind: str) -> None:
         row = {
@@ -89,7 +107,7 @@ class HistoryFiles:
             "metrics": values,
         }
         with self._lock:
-            self._lines.append(json.dumps(row))
+            self._lines.append(_Line(step, json.dumps(row)))
 
     def _add_interval(self, event: events.SaveInterval) -> None:
         row = {
@@ -101,49 +119,28 @@ class HistoryFiles:
             "message": event.message,
         }
         with self._lock:
-            self._lines.append(json.dumps(row))
+            self._lines.append(_Line(0, json.dumps(row)))
 
     def _flush(self) -> None:
         with self._lock:
-            lines, self._lines = self._lines, []
+            lines = [line for line in self._lines if line.step <= self._committed]
             if not lines:
                 return
+            self._lines = [line for line in self._lines if line.step > self._committed]
             self._number += 1
             key = f"{self._folder}/{self._term:06}-{self._number:06}.jsonl"
         try:
-            self._store.put(key, ("\n".join(lines) + "\n").encode())
+            self._store.put(key, "".join(f"{line.text}\n" for line in lines).encode())
         except SojournError as error:
             log.warning("the history of the run could not be written: %s", error)
 
 
-class TensorBoardFiles:
-    """Event files that TensorBoard reads: loss and metrics by step, and what saving costs."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the history, and the step after which it is true; 0 where it belongs to none."""
 
-    def __init__(self, folder: Path) -> None:
-        from tensorboardX import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), flush_secs=10)
-
-    def observe(self, event: events.Event) -> None:
-        match event:
-            case events.Progress():
-                self._write("train", {"loss": event.loss, **event.metrics}, event.step)
-                if event.samples_per_second is not None:
-                    self._write("speed", {"samples_per_second": event.samples_per_second}, event.step)
-            case events.EpochEnd():
-                self._write("epoch", dict(event.metrics), event.step)
-            case events.Committed():
-                costs = {"seconds": event.seconds, "stall_seconds": event.stall_seconds, "bytes": float(event.bytes)}
-                self._write("checkpoint", costs, event.step)
-            case _:
-                return
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def _write(self, group: str, values: dict[str, float], step: int) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(f"{group}/{name}", value, step)
+    step: int
+    text: str
 
 
 class RayMetrics:

@@ -199,7 +199,7 @@ class Boundary:
         assignment = self._session.assignment
         unique = uuid.uuid5(uuid.UUID(assignment.attempt_id), str(self._saves))
         self._saves += 1
-        save = SaveId(at.step, checkpoint_key(at.step, assignment.term, str(unique)))
+        save = SaveId(at.step, assignment.term, checkpoint_key(at.step, assignment.term, str(unique)))
         plain, arrays = callback_state.collect(self._callbacks)
         own_arrays = self._feed.save()
         if self._session.rank == 0:

@@ -55,9 +55,13 @@ class Assignment:
 
 @dataclass(frozen=True)
 class SaveId:
-    """One save of all workers together: `key` is the checkpoint's folder in the run, "data/<step>-<term>-<uuid>"."""
+    """One save of all workers together, by the attempt that has this term.
+
+    `key` is the checkpoint's folder in the run, "data/<step>-<term>-<uuid>".
+    """
 
     step: int
+    term: int
     key: str
 
 
