@@ -75,7 +75,7 @@ class Connection:
             self.close()
             # A server may close an idle connection just as we use it again; a new connection tells the truth.
             if reused:
-                return self._exchange(method, path, body)
+                return self._send(method, path, body)
             if isinstance(error, OSError):
                 raise
             raise PredictFailed(f"{self.endpoint.server} does not speak HTTP: {error!r}", status=-1) from error

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from sojourn_serving.server.starting import StartingResponder
 
 _BACKLOG = 1024
 _KILL_AFTER = 3.0
+_FIRST_STARTS = 3
 _CHUNK = 64 * 1024
 _NOISE = (b"before absl::InitializeLog()", b"oneDNN custom operations are on", b"computation_placer")
 
@@ -91,6 +93,8 @@ class Supervisor:
         keepers = [
             asyncio.create_task(self._keep(index, listener, responder)) for index in range(self.settings.replicas)
         ]
+        for keeper in keepers:
+            keeper.add_done_callback(self._keeper_ended)
         await self._stop.wait()
         responder.stop()
         listener.close()
@@ -105,6 +109,11 @@ class Supervisor:
         for keeper in keepers:
             keeper.result()
         self.say("stopped")
+
+    def _keeper_ended(self, keeper: asyncio.Task[None]) -> None:
+        """One that failed keeps nothing any more, which must not pass unseen: stop, and fail with its error."""
+        if not keeper.cancelled() and keeper.exception() is not None:
+            self._stop.set()
 
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
@@ -124,7 +133,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         failures = 0
         while not self._stop.is_set():
-            replica = await self._start(listener)
+            try:
+                replica = await self._start(listener)
+            except OSError as error:  # the machine has no process, memory or file descriptor left
+                failures += 1
+                await self._after_no_start(index, error, failures)
+                continue
             self._running[index] = replica
             if self._stop.is_set():
                 _signal(replica.process, signal.SIGTERM)
@@ -146,7 +160,7 @@ class Supervisor:
                 return
             served = None if replica.ready_at is None else loop.time() - replica.ready_at
             failures = 0 if code == 0 else self.restarts.failures(failures, served)
-            if not self._served and failures > 2:
+            if not self._served and failures >= _FIRST_STARTS:
                 self._give_up(CannotServe(f"replica {index} cannot start: it {ended(code)} three times"))
                 return
             delay = self.restarts.delay(max(0, failures - 1))
@@ -154,9 +168,21 @@ class Supervisor:
             metrics.RESTARTS.inc()
             await self._pause(delay)
 
+    async def _after_no_start(self, index: int, error: OSError, failures: int) -> None:
+        """Wait until it may be tried again, or give up where nothing is served yet."""
+        what = f"replica {index} cannot be started: {error}"
+        if not self._served and failures >= _FIRST_STARTS:
+            self._give_up(CannotServe(what, hint="does the machine, or its limits, allow another process?"))
+            return
+        delay = self.restarts.delay(failures)
+        self.say(f"{what}; trying again in {delay:g} s")
+        await self._pause(delay)
+
     async def _start(self, listener: socket.socket) -> _Replica:
+        """Raises OSError."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as undo, theirs:
+            undo.callback(ours.close)
             descriptors = (listener.fileno(), theirs.fileno())
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -169,6 +195,7 @@ class Supervisor:
                 stderr=asyncio.subprocess.PIPE,
                 env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
             )
+            undo.pop_all()
         reader, writer = await asyncio.open_connection(sock=ours)
         return _Replica(process, reader, writer)
 

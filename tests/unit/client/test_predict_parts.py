@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -256,6 +257,31 @@ def test_refusals_are_told_at_once(server: Callable[[list[Answer]], Endpoint], a
 
     assert said in failed.value.message
     assert time.now == 0
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_what_does_not_speak_http_is_said(good: int) -> None:
+    """Also where the connection was good for a request before."""
+    lines = [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"] * good + [b"220 mail.example.org\r\n"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                with peer:
+                    while peer.recv(65536):
+                        peer.sendall(lines.pop(0) if len(lines) > 1 else lines[0])
+
+        threading.Thread(target=serve, daemon=True).start()
+        connection = connect(Endpoint("http", "127.0.0.1", listener.getsockname()[1]), Time(), wait=0)
+        for _ in range(good):
+            assert connection.request("GET", "/x") == {}
+        with pytest.raises(PredictFailed, match="does not speak HTTP"):
+            connection.request("GET", "/x")
+        connection.close()
 
 
 def test_a_server_that_only_speaks_v1_is_found_out(server: Callable[[list[Answer]], Endpoint]) -> None:
