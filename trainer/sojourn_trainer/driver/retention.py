@@ -37,13 +37,14 @@ class Retention:
         self._policy = as_retention_policy(policy)
         self._wanted = threading.Event()
         self._closed = False
+        self._asked = False
         self._term = 0
         self._thread = threading.Thread(target=self._work, name="retention", daemon=True)
         self._thread.start()
 
     def after_commit(self, term: int) -> None:
         """Ask for a sweep on behalf of the attempt with this term."""
-        self._term = term
+        self._term, self._asked = term, True
         self._wanted.set()
 
     def close(self) -> None:
@@ -53,13 +54,12 @@ class Retention:
         self._thread.join()
 
     def _work(self) -> None:
-        swept_term = 0
-        while not self._closed or self._term > swept_term:
+        while not self._closed or self._asked:
             self._wanted.wait()
             self._wanted.clear()
-            if self._term:
-                swept_term = self._term
-                self._sweep(swept_term)
+            if self._asked:
+                self._asked = False
+                self._sweep(self._term)
 
     def _sweep(self, term: int) -> None:
         try:
