@@ -73,3 +73,11 @@ def test_none_of_this_starts_tensorflow_or_ray() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_the_driver_imports_once_it_runs_starts_no_tensorflow() -> None:
+    modules = "driver.launch, driver.actor, driver.lean_trainer, driver.tensorboard, workers.backend, workers.ray_entry"
+    named = ", ".join(f"sojourn_trainer.{name}" for name in modules.split(", "))
+    check = f"import sys, {named}, tensorboardX.summary; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
