@@ -48,8 +48,7 @@ def read_plain(path: Path) -> None:
 
 
 def read_verified(store: PosixStore, manifest: Manifest) -> None:
-    for _ in CheckpointReader(store, "run", manifest).iterate():
-        pass
+    CheckpointReader(store, "run", manifest).read()
 
 
 def one_round(folder: Path, checkpoint: str, arrays: list[np.ndarray]) -> dict[str, float]:

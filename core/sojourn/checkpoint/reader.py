@@ -6,7 +6,7 @@ A worker that restores its part reads and checks only that part of the files.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy.typing as npt
 from sojourn.checkpoint import dtypes
 from sojourn.checkpoint.bundle import TensorEntry
 from sojourn.checkpoint.digest import digest
+from sojourn.checkpoint.filling import Origin, fill_tensors
 from sojourn.checkpoint.manifest import MANIFEST_FILE, Manifest
+from sojourn.checkpoint.read_plan import check_length, plan_reads
 from sojourn.checkpoint.records import FileRecord
-from sojourn.errors import CorruptData, NotFound
+from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.runlog.records import CommitInfo
 from sojourn.store.base import KeyMissing, Store
 
@@ -99,7 +101,7 @@ class CheckpointReader:
             CorruptData: a chunk that holds part of it does not match its digest.
         """
         entry = self.entry(name)
-        kind = dtypes.by_name(entry.dtype).numpy
+        check_length(entry, self._folder)
         raw = np.empty(entry.length, np.uint8)
         filled, size = 0, self.manifest.chunk_bytes
         while filled < entry.length:
@@ -108,17 +110,43 @@ class CheckpointReader:
             part = min(entry.length - filled, len(chunk) - within)
             raw[filled : filled + part] = np.frombuffer(chunk, np.uint8, part, within)
             filled += part
-        return raw.view(kind).reshape(entry.shape)
+        return _shaped(raw, entry)
 
-    def read(self, names: Iterable[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-        """Several tensors, all by default; each chunk is read once. Raises as `tensor`."""
-        return dict(self.iterate(names))
+    def read(self, names: Iterable[str] | None = None, *, streams: int | None = None) -> dict[str, npt.NDArray[Any]]:
+        """Several tensors, all by default, as `fill` reads them, in new arrays. Raises as `fill`."""
+        raw = {
+            name: np.empty(self.entry(name).length, np.uint8) for name in (self._tensors if names is None else names)
+        }
+        self.fill({name: array.data for name, array in raw.items()}, streams=streams)
+        return {name: _shaped(array, self.entry(name)) for name, array in raw.items()}
 
-    def iterate(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """(name, tensor) in the order of the files, with a few chunks and one tensor in memory. Raises as `tensor`."""
-        wanted = [self.entry(name) for name in (self._tensors if names is None else names)]
-        for entry in sorted(wanted, key=lambda entry: (entry.shard, entry.offset)):
-            yield entry.name, self.tensor(entry.name)
+    def fill(self, targets: Mapping[str, memoryview], *, streams: int | None = None) -> None:
+        """Read tensors' bytes into memory that is there already; on return all of them are verified.
+
+        Each chunk is read once, several at a time. Beside the targets it takes one chunk of memory for each stream,
+        two in an object store.
+
+        Args:
+            targets: for each tensor a writable, flat view of `entry(name).length` unsigned bytes.
+            streams: how many chunks at once; by default the store's `concurrency`, or in a directory one for each
+                processor, 8 at most.
+
+        Raises:
+            NotFound: there is no such tensor.
+            InvalidInput: a target has another size.
+            CorruptData: a chunk that holds part of a tensor is missing or does not match its digest. What the targets
+                hold then is of no use.
+            StoreError: the store cannot be read.
+        """
+        entries = [self.entry(name) for name in targets]
+        for entry in entries:
+            if targets[entry.name].nbytes != entry.length:
+                raise InvalidInput(
+                    f"tensor {entry.name!r} takes {entry.length} bytes, its target has {targets[entry.name].nbytes}"
+                )
+        fill_tensors(
+            Origin(self._store, self._folder, self.manifest), plan_reads(self.manifest, entries), targets, streams
+        )
 
     def _chunk(self, shard: int, number: int) -> bytes:
         data = self._chunks.pop((shard, number), None)
@@ -129,3 +157,7 @@ class CheckpointReader:
                 self._chunks.popitem(last=False)
         self._chunks[shard, number] = data
         return data
+
+
+def _shaped(raw: npt.NDArray[np.uint8], entry: TensorEntry) -> npt.NDArray[Any]:
+    return raw.view(dtypes.by_name(entry.dtype).numpy).reshape(entry.shape)

@@ -82,6 +82,19 @@ class PartialStore(Protocol):
 
 
 @runtime_checkable
+class DirectStore(Protocol):
+    """A store that reads straight into the caller's memory, and can be told what will be asked for."""
+
+    def read_into(self, key: str, offset: int, target: memoryview) -> int:
+        """Fill `target` from byte `offset` on; returns how many bytes there were. Raises KeyMissing."""
+        ...
+
+    def expect(self, key: str, offset: int, length: int) -> None:
+        """These bytes will be read soon. A hint: it neither waits nor raises."""
+        ...
+
+
+@runtime_checkable
 class Store(Protocol):
     """Where runs live. Implementations: posix.py, objectstore.py, memory.py; one contract test holds all to this."""
 

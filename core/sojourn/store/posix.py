@@ -157,6 +157,31 @@ class PosixStore:
             finally:
                 os.close(descriptor)
 
+    def read_into(self, key: str, offset: int, target: memoryview) -> int:
+        """See DirectStore."""
+        path = self._path(key)
+        with _errors(path, "read"):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                filled = 0
+                while filled < len(target):
+                    count = os.preadv(descriptor, [target[filled:]], offset + filled)
+                    if not count:
+                        break
+                    filled += count
+                return filled
+            finally:
+                os.close(descriptor)
+
+    def expect(self, key: str, offset: int, length: int) -> None:
+        """See DirectStore: the system begins to read into its page cache."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(descriptor)
+
     def stat(self, key: str) -> ObjectInfo:
         path = self._path(key)
         with _errors(path, "read"):

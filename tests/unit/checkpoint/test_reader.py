@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import tracemalloc
 from pathlib import Path
 
 import ml_dtypes
@@ -20,6 +22,7 @@ from sojourn.checkpoint.reader import CheckpointReader, load_manifest
 from sojourn.errors import CorruptData, InvalidInput, NotFound
 from sojourn.store.base import KeyMissing
 from sojourn.store.memory import MemoryStore
+from sojourn.store.posix import PosixStore
 
 RUN = "local/digits-1"
 FOLDER = checkpoint_key(7, 2, "u")
@@ -110,6 +113,108 @@ def test_a_tensor_over_several_chunks() -> None:
     _, commit = write_checkpoint(store, RUN, FOLDER, tensors)
     np.testing.assert_array_equal(CheckpointReader(store, RUN, commit).tensor("b"), tensors["b"])
     assert [length for _, _, length in store.ranges] == [CHUNK_BYTES, CHUNK_BYTES, 20_000_040 - 2 * CHUNK_BYTES]
+
+
+def buffers(reader: CheckpointReader, names: list[str] | None = None) -> dict[str, bytearray]:
+    return {name: bytearray(reader.entry(name).length) for name in names or reader.names()}
+
+
+@pytest.mark.parametrize("streams", [None, 1, 7])
+def test_memory_that_is_there_is_filled(streams: int | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tensors = sample_tensors() | {f"large/{n}": rng.bytes(CHUNK_BYTES + 1_000_000 * n) for n in range(4)}
+    arrays = {name: np.frombuffer(t, np.uint8) if isinstance(t, bytes) else t for name, t in tensors.items()}
+    store = PosixStore(tmp_path)
+    _, commit = write_checkpoint(store, RUN, FOLDER, arrays, shards=3)
+    reader = CheckpointReader(store, RUN, commit)
+    found = buffers(reader)
+    reader.fill({name: memoryview(data) for name, data in found.items()}, streams=streams)
+    assert {name: bytes(data) for name, data in found.items()} == {n: a.tobytes() for n, a in arrays.items()}
+
+
+def test_a_target_of_another_size_is_refused() -> None:
+    store = MemoryStore()
+    _, commit = write_checkpoint(store, RUN, FOLDER, {"w": np.ones(3, np.float32)})
+    with pytest.raises(InvalidInput, match="'w' takes 12 bytes, its target has 11"):
+        CheckpointReader(store, RUN, commit).fill({"w": memoryview(bytearray(11))})
+
+
+def test_streams_read_at_the_same_time() -> None:
+    """Each read waits until another one is under way, which a reader with one stream never sees."""
+    meet = threading.Barrier(2)
+
+    class Meeting(MemoryStore):
+        def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+            if ".data-" in key:
+                meet.wait(30)
+            return super().read(key, offset, length)
+
+    store = Meeting()
+    _, commit = write_checkpoint(store, RUN, FOLDER, {"w": np.zeros(4 * CHUNK_BYTES, np.uint8)})
+    CheckpointReader(store, RUN, commit).read(streams=2)
+
+
+def test_the_first_damage_ends_all_streams() -> None:
+    store = CountingStore()
+    _, commit = write_checkpoint(store, RUN, FOLDER, {"w": np.zeros(40 * CHUNK_BYTES // 8, np.uint64)})
+    key = f"{RUN}/{FOLDER}/ckpt.data-00000-of-00001"
+    store.put(key, b"\1" + store.read(key)[1:])
+    store.ranges.clear()
+    with pytest.raises(CorruptData, match=r"chunk 0 \(bytes 0 to 8388607\): the bytes do not match"):
+        CheckpointReader(store, RUN, commit).read(streams=1)
+    assert len(store.ranges) == 1
+
+
+def test_a_length_that_does_not_fit_the_shape_is_damage() -> None:
+    store = MemoryStore()
+    manifest, _ = write_checkpoint(store, RUN, FOLDER, {"w": np.ones(3, np.float32)})
+    (entry,) = manifest.tensors
+    reader = CheckpointReader(
+        store, RUN, dataclasses.replace(manifest, tensors=(dataclasses.replace(entry, shape=(4,)),))
+    )
+    for read in (reader.read, lambda: reader.tensor("w")):
+        with pytest.raises(CorruptData, match=r"gives tensor 'w' 12 bytes; float32 \[4\] takes 16"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["ckpt.data-00000-of-00002", "ckpt.data-00001-of-00002", "manifest.json"])
+def test_a_flipped_byte_in_each_part_of_each_file(name: str, tmp_path: Path) -> None:
+    """First and last byte of every chunk, and one in between, in place and by way of scratch memory."""
+    rng = np.random.default_rng(0)
+    tensors = {f"t{n}": rng.integers(0, 255, CHUNK_BYTES + n, np.uint8) for n in range(2)} | sample_tensors()
+    store = PosixStore(tmp_path)
+    _, commit = write_checkpoint(store, RUN, FOLDER, tensors, shards=2)
+    path = tmp_path / RUN / FOLDER / name
+    size = path.stat().st_size
+    edges = {at for start in range(0, size, CHUNK_BYTES) for at in (start, min(start + CHUNK_BYTES, size) - 1)}
+    for at in sorted(edges | {size // 3}):
+        _flip(path, at)
+        with pytest.raises(CorruptData, match=name):
+            CheckpointReader(store, RUN, commit).read()
+        _flip(path, at)
+    read = CheckpointReader(store, RUN, commit).read()
+    assert all(read[name].tobytes() == array.tobytes() for name, array in tensors.items())
+
+
+def _flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_reading_takes_a_chunk_a_stream_beside_the_targets(tmp_path: Path) -> None:
+    store = PosixStore(tmp_path)
+    tensors = {f"t{n}": np.zeros(CHUNK_BYTES // 2 + 7, np.uint8) for n in range(16)}
+    _, commit = write_checkpoint(store, RUN, FOLDER, tensors)
+    reader = CheckpointReader(store, RUN, commit)
+    targets = {name: memoryview(data) for name, data in buffers(reader).items()}
+    tracemalloc.start()
+    reader.fill(targets, streams=2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert CHUNK_BYTES < peak < 2.1 * CHUNK_BYTES
 
 
 def test_an_unknown_tensor() -> None:
@@ -228,8 +333,6 @@ def test_finish_looks_at_the_files() -> None:
 
 
 def test_on_disk(tmp_path: Path) -> None:
-    from sojourn.store.posix import PosixStore
-
     store = PosixStore(tmp_path)
     tensors = sample_tensors()
     _, commit = write_checkpoint(store, RUN, FOLDER, tensors, shards=2)

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from sojourn.errors import InvalidInput
+from sojourn.store import ranges
 from sojourn.store.base import KeyExists, KeyMissing, ObjectInfo, Store
 
 BAD_KEYS = ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/./b", "a/", "a\x00b", "a\\b", "a/.sojourn-tmp-1", "x" * 300]
@@ -50,6 +51,20 @@ def test_ranges(store: Store) -> None:
     assert store.read("a", 8, 100) == b"89"
     assert store.read("a", 10) == b""
     assert store.read("a", 20, 5) == b""
+
+
+def test_ranges_into_memory_that_is_there(store: Store) -> None:
+    store.put("a", b"0123456789")
+    for offset, length, found in [(0, 10, b"0123456789"), (3, 4, b"3456"), (8, 5, b"89"), (10, 1, b""), (20, 5, b"")]:
+        target = bytearray(b"-" * length)
+        ranges.expect(store, "a", offset, length)
+        assert ranges.fill(store, "a", offset, memoryview(target)) == len(found)
+        assert target == found + b"-" * (length - len(found))
+    assert ranges.fill(store, "a", 3, memoryview(bytearray())) == 0
+    for key in ("none", "a/none"):
+        ranges.expect(store, key, 0, 1)
+        with pytest.raises(KeyMissing):
+            ranges.fill(store, key, 0, memoryview(bytearray(1)))
 
 
 def test_missing_objects(store: Store) -> None:
