@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 
 from sojourn_trainer.task import Task
+from sojourn_trainer.tasks.metrics import of_classes
 
 
 def build(
-    hidden: int = 128, dropout: float = 0.2, classes: int = 10, learning_rate: float = 0.001, size: int = 8
+    hidden: int = 128,
+    dropout: float = 0.2,
+    classes: int = 10,
+    learning_rate: float = 0.001,
+    size: int = 8,
+    metrics: Sequence[str] = (),
 ) -> Task:
     """Flatten, Dense(hidden, relu), Dropout, Dense(classes, softmax); Adam and sparse categorical cross-entropy.
 
@@ -18,6 +26,7 @@ def build(
         classes: number of classes; labels are integers below it.
         learning_rate: Adam's.
         size: height and width of the images, float inputs of shape [batch, size, size].
+        metrics: of precision, recall and f1, those wanted beside accuracy, each a mean over the classes.
     """
     model = keras.Sequential(
         [
@@ -31,6 +40,6 @@ def build(
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
+        metrics=of_classes(metrics),
     )
     return Task(model)
