@@ -1,9 +1,10 @@
 """A run carried between two network namespaces, beside a null pipeline of ours and beside rclone, rsync and aria2.
 
     make bench-transfer     (python benchmarks/transfer.py --megabytes 4096 --rounds 5 for the whole of it)
+    python benchmarks/transfer.py --curve 1,2,4,8,16     throughput against streams instead
 
-Sides alternate, round by round. Seconds run until everything is durable; ours has verified each chunk by then and read
-all of it back. The null pipeline is the ceiling: the same processes, connections and TLS without digests and checks.
+Sides alternate, round by round. Seconds run until everything is durable; ours has verified each chunk by then. The
+null pipeline is the ceiling: the same processes, connections and encryption without digests and checks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from transfer_link import Shape, linked
 from transfer_peers import PACKAGES, PEERS, Work, install, iperf3
 from transfer_state import commit, new_run, noise
 
+Curve = dict[int, dict[str, list[dict[str, float]]]]
 ENDS = Path(__file__).with_name("transfer_ends.py")
 SHAPES = (
     Shape("unshaped"),
@@ -38,20 +41,34 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--curve", default="", help="numbers of streams to go through, such as 1,2,4,8,16")
     parser.add_argument("--links", default="0,1,2", help="which of " + "; ".join(shape.name for shape in SHAPES))
     parser.add_argument("--sides", default=f"ours,null,{','.join(PEERS)}")
     parser.add_argument("--folder", type=Path, help="where the bytes lie; default: a temporary folder")
     args = parser.parse_args()
     install(PACKAGES)
+    counts = [int(count) for count in args.curve.split(",") if count]
+    if counts and args.sides == parser.get_default("sides"):
+        # rsync has one connection, whatever is asked for.
+        args.sides = "ours,null,rclone,aria2"
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         shards = prepare(folder, args.megabytes, args.shards)
-        found = {}
+        found: dict[str, dict[str, list[dict[str, float]]]] = {}
+        curves: dict[str, Curve] = {}
         for shape in (SHAPES[int(number)] for number in args.links.split(",")):
             with linked(shape, folder) as (source, target):
                 work = Work(source, target, shards, folder / "in", args.streams, folder / "tls.crt", folder / "tls.key")
-                found[shape.name] = measure(work, folder, args)
+                if counts:
+                    curves[shape.name] = {
+                        count: measure(replace(work, streams=count), folder, args) for count in counts
+                    }
+                else:
+                    found[shape.name] = measure(work, folder, args)
     megabytes = args.megabytes * (1 << 20) / 1e6
+    if counts:
+        show_curves(curves, megabytes, args)
+        return
     pages = [page(name, links, megabytes) for name, links in found.items()]
     head = f"{args.megabytes} MiB of noise in {args.shards} shards, {args.streams} streams, {args.rounds} rounds."
     write("transfer", "\n\n".join([head, *pages]), {"megabytes": megabytes, "links": found})
@@ -112,6 +129,38 @@ def page(name: str, rounds: dict[str, list[dict[str, float]]], megabytes: float)
         rows.append([side, summary([megabytes / lap for lap in laps], 0), summary(of_line), summary(ours)])
     head = ["side", "MB/s", "of iperf3's rate", "its seconds / ours"]
     return f"## {name}\n\niperf3: {summary(line, 0)} MB/s.\n\n{table(head, rows)}"
+
+
+def show_curves(curves: dict[str, Curve], megabytes: float, args: argparse.Namespace) -> None:
+    """Throughput against streams: a table for each link, and benchmarks/out/transfer-streams.svg."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    from report import OUT
+
+    sides = [*args.sides.split(","), "iperf3"]
+    pages = []
+    figure, axes = pyplot.subplots(1, len(curves), figsize=(4.5 * len(curves), 3.2), squeeze=False)
+    for axis, (name, curve) in zip(axes[0], curves.items(), strict=True):
+        rates = {side: [_rates(side, rounds, megabytes) for rounds in curve.values()] for side in sides}
+        rows = [[side, *(summary(laps, 0) for laps in of_side)] for side, of_side in rates.items()]
+        pages.append(f"## {name}\n\n{table(['MB/s, by streams', *map(str, curve)], rows)}")
+        for side, of_side in rates.items():
+            axis.plot(list(curve), [statistics.median(laps) for laps in of_side], marker="o", label=side)
+        axis.set(title=name, xlabel="streams", ylabel="MB/s", xscale="log", xticks=list(curve), ylim=(0, None))
+        axis.set_xticks(list(curve), labels=list(map(str, curve)))
+        axis.title.set_fontsize(8)
+        axis.legend(fontsize=7)
+    head = f"{args.megabytes} MiB of noise in {args.shards} shards, {args.rounds} rounds."
+    write("transfer-streams", "\n\n".join([head, *pages]), {"megabytes": megabytes, "links": curves})
+    figure.tight_layout()
+    figure.savefig(OUT / "transfer-streams.svg")
+
+
+def _rates(side: str, rounds: dict[str, list[dict[str, float]]], megabytes: float) -> list[float]:
+    return [lap["bytes/s"] / 1e6 if side == "iperf3" else megabytes / lap["seconds"] for lap in rounds[side]]
 
 
 def plot(found: dict[str, dict[str, list[dict[str, float]]]], megabytes: float) -> None:

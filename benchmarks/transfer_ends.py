@@ -4,8 +4,8 @@
     transfer_ends.py serve ours|null KEYS FOLDER             prints its port, serves until its input ends
     transfer_ends.py fetch ours|null KEYS FOLDER HOST PORT STREAMS [LIMIT]    prints what it took as JSON
 
-The null pipeline reads files, sends them over as many TLS connections, writes them and calls fsync; it digests nothing,
-checks nothing and reads nothing back.
+The null pipeline reads files, sends them over as many sealed connections, writes them and calls fsync; it
+digests nothing and checks nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from sojourn.transfer.incoming import Incoming, Place
 from sojourn.transfer.link import Directory, Listener, Peer, dial
 from sojourn.transfer.outgoing import Outgoing, Selection
 from sojourn.transfer.receive import Dialled, RemoteSource
+from sojourn.transfer.sealed import Sealed
 from sojourn.transfer.send import Sender
 from sojourn.transfer.throttle import Throttle
 from sojourn.transfer.tls import Identity, make_identity
@@ -73,7 +73,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._files = data_files(folder)
 
-    def serve(self, connection: ssl.SSLSocket) -> bool:
+    def serve(self, connection: Sealed) -> bool:
         number, streams = connection.recv(2)
         view = memoryview(bytearray(PIECE))
         for path in self._files[number::streams]:
@@ -92,7 +92,7 @@ def data_files(folder: Path) -> list[Path]:
 
 
 def fetch_run(folder: Path, me: Identity, peer: Peer, streams: int) -> dict[str, Any]:
-    """Ours: bring, verify, read back; the run is begun as well."""
+    """Ours: bring and verify; the run is begun as well."""
     target = PosixStore(folder)
     remote = RemoteSource(Dialled(me, Directory(peer)), threading.Event())
     arriving = Incoming(remote.offer(), Place(target, target.uri, "target", "bench"), moves=False, env=Env())
@@ -126,11 +126,11 @@ def fetch_files(folder: Path, me: Identity, peer: Peer, streams: int) -> dict[st
         return {"sent": sum(pool.map(fetch, range(streams)))}
 
 
-def exactly(connection: ssl.SSLSocket, view: memoryview) -> memoryview:
+def exactly(connection: Sealed, view: memoryview) -> memoryview:
     """Fill `view`."""
     left = view
     while left:
-        count = connection.recv_into(left)
+        count = connection.readinto(left)
         if not count:
             raise EOFError("the source closed the connection")
         left = left[count:]

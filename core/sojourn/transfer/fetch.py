@@ -1,4 +1,4 @@
-"""Carries a plan out: fetches what is missing in pieces, verifies each before it is written, reads back what arrived.
+"""Carries a plan out: fetches what is missing in pieces, verifies each before it is written, puts files together.
 
 Pieces are taken in any order, and none is lost to an interruption: a directory keeps partial files, and in other
 stores pieces are objects until their file is whole (parts.py).
@@ -7,7 +7,7 @@ stores pieces are objects until their file is whole (parts.py).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,16 +16,14 @@ from blake3 import blake3
 
 from sojourn.checkpoint.files import read_verified
 from sojourn.errors import CorruptData
-from sojourn.store.base import Buffer, Partial, PartialStore, Store, StoreFull
+from sojourn.store.base import Partial, PartialStore, Store, StoreFull
 from sojourn.transfer.bases import Bases
-from sojourn.transfer.chunks import Chunks
+from sojourn.transfer.chunks import Chunks, Wanted
 from sojourn.transfer.parts import Parts
 from sojourn.transfer.pieces import Piece, pieces
 from sojourn.transfer.plan import FileCopy, TransferPlan
-from sojourn.transfer.pool import Pool
+from sojourn.transfer.pool import share
 from sojourn.transfer.reader import Reader
-
-_FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def silent(progress: TransferProgress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """Who is told how far it is: `copying` while bytes are dealt with, `checking` as files are read back."""
+    """Who is told how far it is: `copying` while bytes are dealt with, `checking` as files are whole."""
 
     copying: OnProgress = silent
     checking: OnProgress = silent
@@ -81,7 +79,7 @@ def execute(
     streams: int = 1,
     bases: Bases | None = None,
 ) -> CopyReport:
-    """Carry out a plan: verify what is there, copy what is missing, read it back, and write manifests at the end.
+    """Carry out a plan: verify what is there, copy what is missing, and write manifests at the end.
 
     Args:
         streams: how many pieces are fetched at once.
@@ -98,8 +96,8 @@ def execute(
     needed = sum(item.file.size for item in missing)
     for item in plan.present:
         _add(bases, item)
-    with _Crew(source, target, bases, plan.scratch, streams) as crew:
-        crew.bring(missing, needed, meter, _Meter(needed, watchers.checking))
+    crew = _Crew(source, target, bases, plan.scratch, streams)
+    crew.bring(missing, needed, meter, _Meter(needed, watchers.checking))
     for key, data in written_last.items():
         target.put(key, data)
     reused = plan.total_bytes - needed + crew.tally.reused
@@ -131,81 +129,143 @@ class _Tally:
             self.reused += length if sent is None else 0
 
 
+class _File:
+    """A file that is being put together. Threads may share it."""
+
+    def __init__(self, store: PartialStore, item: FileCopy) -> None:
+        self.item = item
+        self.pieces = list(pieces(item.file, item.chunk_bytes))
+        self._store, self._left = store, len(self.pieces)
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._partial: Partial | None = None
+
+    @property
+    def partial(self) -> Partial:
+        with self._lock:
+            if self._partial is None:
+                opened = self._store.open_partial(_key(self.item), self.item.file.size, _token(self.item))
+                self._partial = self._stack.enter_context(opened)
+            return self._partial
+
+    def add(self) -> bool:
+        """One piece more is written; whether that was the last."""
+        with self._lock:
+            self._left -= 1
+            return self._left <= 0
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 class _Crew:
-    """Threads that fetch pieces, and others that put files together from them."""
+    """Brings pieces over, several at once, and files as their last piece arrives."""
 
     def __init__(self, source: Reader, target: Store, bases: Bases | None, scratch: str, streams: int) -> None:
         self._target, self._bases, self._scratch = target, bases, scratch
         self._chunks = Chunks(source, bases or Bases(target))
+        self._streams = streams
         self.tally = _Tally()
-        self._stack = ExitStack()
-        self._pieces = self._stack.enter_context(Pool(streams))
-        self._files = self._stack.enter_context(Pool(min(streams, _FILES_AT_ONCE)))
-
-    def __enter__(self) -> _Crew:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stack.close()
 
     def bring(self, items: Sequence[FileCopy], needed: int, meter: _Meter, checked: _Meter) -> None:
         """Fetch files, folder by folder: what a checkpoint shares with the one before it is there by then.
 
-        Each is read back when it is whole, while others are under way: the fence that may follow gives up the only
-        other copy that counts.
+        A store that takes an object in one go is read back, for what it made of the parts is its own affair. In a
+        directory each verified piece went to its place in the file, and fsync says whether it is there: reading it
+        again would show the memory that it was written from.
         """
         if isinstance(self._target, PartialStore):
             there = sum(self._target.partial_bytes(_key(item), _token(item)) for item in items)
             _check_room(self._target, needed - there)
-            for _, folder in groupby(items, key=lambda item: item.target):
-                self._bring(self._target, list(folder), meter, checked)
+            self._bring_all(self._target, items, meter, lambda item: checked.add(_key(item), item.file.size))
             return
         _check_room(self._target, needed)
         parts = Parts(self._target, self._scratch)
-        for _, folder in groupby(items, key=lambda item: item.target):
-            self._bring(parts, list(folder), meter, checked)
+        self._bring_all(parts, items, meter, lambda item: _read_back(self._target, item, checked))
         parts.clear()
 
-    def _bring(self, store: PartialStore, items: Sequence[FileCopy], meter: _Meter, checked: _Meter) -> None:
-        def bring(item: FileCopy) -> None:
-            # A file of one piece needs no partial object where that would be one object more to write.
-            if len(item.file.chunks) <= 1 and isinstance(store, Parts):
-                self._put(item, meter)
-            else:
-                self._patch(store, item, meter)
-            _read_back(self._target, item, checked)
+    def _bring_all(
+        self, store: PartialStore, items: Sequence[FileCopy], meter: _Meter, finished: Callable[[FileCopy], None]
+    ) -> None:
+        for _, folder in groupby(items, key=lambda item: item.target):
+            files = [_File(store, item) for item in folder]
+            try:
+                self._bring(files, meter, finished)
+            finally:
+                for file in files:
+                    file.close()
+            for file in files:
+                _add(self._bases, file.item)
 
-        self._files.run(bring, items)
-        for item in items:
-            _add(self._bases, item)
+    def _bring(self, files: Sequence[_File], meter: _Meter, finished: Callable[[FileCopy], None]) -> None:
+        """Whichever stream writes a file's last piece finishes it, while the others go on with the next files."""
 
-    def _put(self, item: FileCopy, meter: _Meter) -> None:
-        data = b"".join(self._get(item, piece) for piece in pieces(item.file, item.chunk_bytes))
-        self._target.put(_key(item), data)
-        meter.add(_key(item), len(data))
+        def finish(file: _File) -> None:
+            if not self._is_small(file):
+                file.partial.finish()
+            file.close()
+            finished(file.item)
 
-    def _patch(self, store: PartialStore, item: FileCopy, meter: _Meter) -> None:
-        key = _key(item)
-        with store.open_partial(key, item.file.size, _token(item)) as partial:
-
-            def bring(piece: Piece) -> None:
-                if self._find(partial, piece):
-                    self.tally.add(piece.length, None)
+        def land(at: _Ahead, soon: Callable[[], None]) -> None:
+            file, piece = at.file, at.piece
+            if at.wanted:
+                got = at.wanted.take(soon)
+                self.tally.add(piece.length, got.sent)
+                if self._is_small(file):
+                    self._target.put(_key(file.item), got.data)
                 else:
-                    partial.write(piece.offset, self._get(item, piece))
-                meter.add(key, piece.length)
+                    file.partial.write(piece.offset, got.data)
+            else:
+                self.tally.add(piece.length, None)
+            meter.add(_key(file.item), piece.length)
+            if file.add():
+                finish(file)
 
-            self._pieces.run(bring, pieces(item.file, item.chunk_bytes))
-            partial.finish()
+        def carry(share: Iterator[tuple[_File, Piece]]) -> None:
+            ahead: _Ahead | None = None
 
-    def _get(self, item: FileCopy, piece: Piece) -> Buffer:
-        got = self._chunks.get(item, piece)
-        self.tally.add(piece.length, got.sent)
-        return got.data
+            def ask() -> None:
+                nonlocal ahead
+                if ahead is None and (item := next(share, None)):
+                    ahead = _Ahead(*item, self._begin(*item))
 
-    def _find(self, partial: Partial, piece: Piece) -> bool:
-        """Whether an interrupted transfer brought this piece."""
-        return piece.holds(partial.read(piece.offset, piece.length))
+            try:
+                ask()
+                while ahead:
+                    # Asked for just in time and no earlier: another stream may be free before.
+                    at, ahead = ahead, None
+                    land(at, ask)
+                    ask()
+            except BaseException:
+                if ahead and ahead.wanted:
+                    ahead.wanted.drop()
+                raise
+
+        for file in files:
+            if not file.pieces:
+                if self._is_small(file):
+                    self._target.put(_key(file.item), b"")
+                finish(file)
+        share(carry, ((file, piece) for file in files for piece in file.pieces), self._streams)
+
+    def _begin(self, file: _File, piece: Piece) -> Wanted | None:
+        """Ask for a piece; None if an interrupted transfer brought it."""
+        if not self._is_small(file) and piece.holds(file.partial.read(piece.offset, piece.length)):
+            return None
+        return self._chunks.begin(file.item, piece)
+
+    def _is_small(self, file: _File) -> bool:
+        """Whether it needs no partial object, where that would be one object more to write."""
+        return len(file.pieces) <= 1 and not isinstance(self._target, PartialStore)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A piece that is under way; `wanted` is None if it is there already."""
+
+    file: _File
+    piece: Piece
+    wanted: Wanted | None
 
 
 def _add(bases: Bases | None, item: FileCopy) -> None:

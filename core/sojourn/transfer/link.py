@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sojourn.errors import InvalidInput
-from sojourn.transfer.tls import Identity, check_pinned, client_context, server_context
+from sojourn.transfer.sealed import Sealed, seal
+from sojourn.transfer.tls import Identity, check_pinned, check_version, client_context, server_context
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Directory:
     def __init__(self, peer: Peer | None = None) -> None:
         self._peer = peer
         self._lock = threading.Lock()
-        self._open: weakref.WeakSet[ssl.SSLSocket] = weakref.WeakSet()
+        self._open: weakref.WeakSet[Sealed] = weakref.WeakSet()
 
     @property
     def peer(self) -> Peer | None:
@@ -58,23 +59,22 @@ class Directory:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def track(self, connection: ssl.SSLSocket) -> ssl.SSLSocket:
+    def track(self, connection: Sealed) -> Sealed:
         """Remember a connection with the present peer for as long as it is used."""
         with self._lock:
             self._open.add(connection)
         return connection
 
 
-def dial(me: Identity, peer: Peer) -> ssl.SSLSocket:
+def dial(me: Identity, peer: Peer) -> Sealed:
     """A connection to the peer, which has proved who it is. Raises OSError."""
     raw = socket.create_connection((peer.host, peer.port), timeout=_HANDSHAKE_SECONDS)
     try:
         _prepare(raw)
-        connection = client_context(me, peer.certificate).wrap_socket(raw)
+        return _sealed(client_context(me, peer.certificate).wrap_socket(raw), peer)
     except BaseException:
         raw.close()
         raise
-    return _checked(connection, peer)
 
 
 class Listener:
@@ -85,7 +85,7 @@ class Listener:
     """
 
     def __init__(
-        self, me: Identity, directory: Directory, take: Callable[[ssl.SSLSocket], bool], port: int = 0, host: str = ""
+        self, me: Identity, directory: Directory, take: Callable[[Sealed], bool], port: int = 0, host: str = ""
     ) -> None:
         self._me, self._directory, self._take = me, directory, take
         self._slots = threading.Semaphore(_MOST_CONNECTIONS)
@@ -118,15 +118,16 @@ class Listener:
 
     def _welcome(self, raw: socket.socket) -> None:
         kept = False
-        connection: socket.socket = raw
+        connection: socket.socket | Sealed = raw
         try:
             peer = self._directory.peer
             if peer is None:
                 return
             raw.settimeout(_HANDSHAKE_SECONDS)
             _prepare(raw)
-            connection = server_context(self._me, peer.certificate).wrap_socket(raw, server_side=True)
-            kept = self._take(self._directory.track(_checked(connection, peer)))
+            shaken = connection = server_context(self._me, peer.certificate).wrap_socket(raw, server_side=True)
+            connection = sealed = _sealed(shaken, peer)
+            kept = self._take(self._directory.track(sealed))
         except (OSError, InvalidInput) as error:
             log.info("a connection was refused or lost: %s", error)
         finally:
@@ -143,11 +144,11 @@ def _prepare(raw: socket.socket) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SEND_TIMEOUT_MILLISECONDS)
 
 
-def _checked(connection: ssl.SSLSocket, peer: Peer) -> ssl.SSLSocket:
+def _sealed(connection: ssl.SSLSocket, peer: Peer) -> Sealed:
     try:
         check_pinned(connection, peer.certificate)
+        check_version(connection)
+        return seal(connection)
     except OSError:
         connection.close()
         raise
-    connection.settimeout(None)
-    return connection

@@ -1,10 +1,11 @@
-"""Threads that do a bounded amount of work ahead of whoever takes the results."""
+"""Threads that share work, and threads that do a bounded amount of it ahead of whoever takes the results."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,11 +27,6 @@ class Pool:
         if self._threads:
             self._threads.shutdown(cancel_futures=True)
 
-    def run(self, work: Callable[[T], R], items: Iterable[T]) -> None:
-        """Do `work` for all items; the first error ends it."""
-        for _ in self.ordered(work, items):
-            pass
-
     def ordered(self, work: Callable[[T], R], items: Iterable[T], ahead: int = _MANY) -> Iterator[R]:
         """Results in the order of the items, with at most `ahead` of them waiting to be taken."""
         if self._threads is None:
@@ -47,3 +43,34 @@ class Pool:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def share(work: Callable[[Iterator[T]], None], items: Iterable[T], threads: int) -> None:
+    """Do `work` in so many threads, each with those items that it takes; the first error ends it for all."""
+    shared = _Shared(items)
+    if threads == 1:
+        work(shared)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(work, shared) for _ in range(threads)]
+        for done in as_completed(running):
+            if done.exception():
+                shared.end()
+                done.result()
+
+
+class _Shared(Iterator[T]):
+    """An iterator that threads may share."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._lock = threading.Lock()
+
+    def __next__(self) -> T:
+        with self._lock:
+            return next(self._items)
+
+    def end(self) -> None:
+        """Give out nothing more."""
+        with self._lock:
+            self._items = iter(())

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import ssl
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -28,6 +27,7 @@ from sojourn.transfer.coder import Coder
 from sojourn.transfer.link import Directory, dial
 from sojourn.transfer.offer import Offer
 from sojourn.transfer.reader import Given
+from sojourn.transfer.sealed import Sealed
 from sojourn.transfer.throttle import Throttle
 from sojourn.transfer.tls import Identity
 
@@ -79,7 +79,7 @@ class Sender:
         """Bytes of files sent so far."""
         return self._sent
 
-    def serve(self, connection: ssl.SSLSocket) -> bool:
+    def serve(self, connection: Sealed) -> bool:
         """Answer requests until the other side closes the connection. Raises OSError when it is lost."""
         _Handler(connection, self)
         return False
@@ -126,7 +126,7 @@ class _Server:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, connection: ssl.SSLSocket, sender: Sender) -> None:
+    def __init__(self, connection: Sealed, sender: Sender) -> None:
         self._sender = sender
         super().__init__(connection, ("", 0), _Server())  # type: ignore[arg-type]
 

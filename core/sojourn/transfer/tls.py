@@ -18,8 +18,16 @@ _BEFORE = timedelta(days=365)
 _AFTER = timedelta(days=3650)
 
 
+# What is spoken once TLS has proved who is there (sealed.py).
+_PROTOCOL = "sojourn-sealed/1"
+
+
 class WrongCertificate(OSError):
     """The other side has a certificate, and it is not the one that was published for it."""
+
+
+class WrongVersion(OSError):
+    """The other side is the right one, and speaks another protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,10 @@ def make_identity(name: str, now: datetime | None = None) -> Identity:
 
 def server_context(me: Identity, peer: str) -> ssl.SSLContext:
     """For the side that listens; `peer` is the other's certificate (PEM). Raises InvalidInput if that is none."""
-    return _context(ssl.PROTOCOL_TLS_SERVER, me, peer)
+    context = _context(ssl.PROTOCOL_TLS_SERVER, me, peer)
+    # Nobody resumes a session, and tickets would lie between the handshake and what follows it.
+    context.num_tickets = 0
+    return context
 
 
 def client_context(me: Identity, peer: str) -> ssl.SSLContext:
@@ -73,9 +84,18 @@ def check_pinned(connection: ssl.SSLSocket, peer: str) -> None:
         raise WrongCertificate("the other side has not the certificate that was published for it")
 
 
+def check_version(connection: ssl.SSLSocket) -> None:
+    """Raise WrongVersion unless both sides speak the same protocol behind the handshake."""
+    if connection.selected_alpn_protocol() != _PROTOCOL:
+        raise WrongVersion(
+            f"the other side's mover does not speak {_PROTOCOL}: it is of another version; upgrade the older cluster"
+        )
+
+
 def _context(protocol: int, me: Identity, peer: str) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols([_PROTOCOL])
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
     # The certificate is trusted itself, not as an authority.

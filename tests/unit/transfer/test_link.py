@@ -27,6 +27,7 @@ from sojourn.transfer.incoming import Incoming, abandon, kept_offer
 from sojourn.transfer.link import Directory, Listener, Peer, dial
 from sojourn.transfer.outgoing import Selection
 from sojourn.transfer.receive import Dialled, Patience, RemoteSource
+from sojourn.transfer.sealed import Broken, Sealed
 from sojourn.transfer.throttle import Throttle
 from sojourn.transfer.tls import make_identity
 
@@ -193,7 +194,8 @@ def test_a_partial_file_is_never_seen_and_its_damage_is_found(tmp_path: Path) ->
         with pytest.raises(Interrupted):
             arriving.bring(Failing(ends.remote), streams=1)
         assert not [info.key for info in there.list() if info.key.endswith("data.bin")]
-        (partial,) = (tmp_path / "b").rglob(".sojourn-tmp-*")
+        # The next file may have been opened as well; nothing of it has come.
+        partial = max((tmp_path / "b").rglob(".sojourn-tmp-*"), key=lambda path: path.stat().st_blocks)
         with partial.open("r+b") as file:
             file.seek(5)
             file.write(b"\xff")
@@ -261,7 +263,7 @@ def test_other_certificates_are_refused_on_both_sides() -> None:
     mine, other, stranger = make_identity("mine"), make_identity("other"), make_identity("mine")
     served = threading.Event()
 
-    def serve(connection: ssl.SSLSocket) -> bool:
+    def serve(connection: Sealed) -> bool:
         connection.sendall(b"hello")
         served.set()
         return False
@@ -303,8 +305,8 @@ def test_connections_to_a_process_that_was_replaced_are_ended_at_once() -> None:
     try:
         connection = Dialled(mine, directory).take()
         threading.Timer(0.1, directory.set, [Peer(third.certificate, "127.0.0.1", listener.port)]).start()
-        connection.settimeout(10)
-        with contextlib.suppress(ssl.SSLError):
+        connection.limit(10)
+        with contextlib.suppress(Broken):
             assert connection.recv(1) == b""
     finally:
         silent.set()
