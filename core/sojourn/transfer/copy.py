@@ -85,6 +85,7 @@ def copy_run(
     child = Child(copy_id(origin, to.store.uri, name, namespace), name, namespace)
     existing = find_child(to.store, child, env)
     if existing is not None:
+        source.unpin(_pin_of(child))  # whoever made it may have ended before he could
         return TransferResult(existing, 0, 0, 0, adopt)
     carry = choose(state, choice)
     with pinned(source, carry, child, to.store, env):
@@ -103,6 +104,10 @@ def find_child(target: Store, child: Child, env: Env) -> RunLog | None:
         return None
 
 
+def _pin_of(child: Child) -> str:
+    return f"transfer-{child.run_id}"
+
+
 @contextmanager
 def pinned(source: RunLog, carry: Carry, child: Child, target: Store, env: Env) -> Iterator[None]:
     """Hold what is carried while it is copied. A copy that is killed holds it for a day, not for ever."""
@@ -110,7 +115,7 @@ def pinned(source: RunLog, carry: Carry, child: Child, target: Store, env: Env) 
         yield
         return
     holder = f"transfer to {target.uri}"
-    pin_id = source.pin(carry.keys, holder=holder, until=env.now() + PIN_TIME, pin_id=f"transfer-{child.run_id}")
+    pin_id = source.pin(carry.keys, holder=holder, until=env.now() + PIN_TIME, pin_id=_pin_of(child))
     yield
     source.unpin(pin_id)
 

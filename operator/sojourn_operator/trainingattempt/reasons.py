@@ -9,6 +9,7 @@ READY: Final = "Ready"
 STOPPING: Final = "Stopping"
 ENDED: Final = "Ended"
 RELEASED: Final = "Released"
+STANDING_BY: Final = "StandingBy"
 
 # Reasons of Ready
 TRAINING: Final = "Training"
@@ -25,6 +26,10 @@ POD_BLOCKED: Final = "PodBlocked"
 STARTING: Final = "Starting"
 STANDBY: Final = "Standby"
 STOPPING_REASON: Final = "Stopping"
+
+# Reasons of StandingBy, which is True for STANDBY
+GETTING_READY: Final = "GettingReady"
+BEGUN: Final = "Begun"
 
 # Reasons of Ended
 SUCCEEDED: Final = "Succeeded"

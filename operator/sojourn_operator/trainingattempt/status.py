@@ -20,6 +20,11 @@ def verdict_status(seen: Observed, verdict: Verdict) -> Sequence[Action]:
         return _write(seen, _end_conditions(verdict.ending), _end_fields(seen, verdict.ending))
     status, reason, message = verdict.ready
     wanted = [condition(reasons.READY, status, reason, message)]
+    standby = seen.attempt["spec"].get("standby")
+    if standby is not None:
+        stands = standby and (verdict.phase or seen.status.get("phase")) == "Standby"
+        why = reasons.STANDBY if stands else reasons.GETTING_READY if standby else reasons.BEGUN
+        wanted.append(condition(reasons.STANDING_BY, stands, why))
     stop = seen.attempt["spec"].get("stop")
     if stop is not None and get_condition(seen.attempt, reasons.STOPPING) is None:
         wanted.append(condition(reasons.STOPPING, True, stop["reason"], "the pods were asked to commit and stop"))

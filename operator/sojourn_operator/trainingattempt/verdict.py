@@ -23,6 +23,7 @@ _READY = {
     "Standby": (False, reasons.STANDBY, "everything is ready to train, and waits for the run"),
     "Running": (True, reasons.TRAINING, ""),
 }
+_BEGINS = (False, reasons.STANDBY, "the run is there, and the workers begin to train it")
 _STARTED = ("Standby", "Running", "Stopping", "Succeeded", "Failed", "Lost")
 
 
@@ -178,9 +179,10 @@ def _held_back(seen: Observed) -> Verdict:
 
 def _going(seen: Observed, workload: Workload) -> Verdict:
     phase = seen.status.get("phase")
-    if phase in _STARTED:
+    begins = phase == "Standby" and not seen.attempt["spec"].get("standby")
+    if phase in _STARTED and not begins:
         return _started(seen, phase)
-    ready = _why_not_started(seen)
+    ready = _BEGINS if begins else _why_not_started(seen)
     left = _startup_left(seen, workload)
     if left is not None and left <= 0:
         message = f"not all workers have started within startupDeadlineSeconds: {ready[2] or ready[1]}"
@@ -227,6 +229,10 @@ def _startup_left(seen: Observed, workload: Workload) -> float | None:
         since = max(since, parse_rfc3339(condition["lastTransitionTime"]))
     elif get_condition(seen.attempt, reasons.READY) is not None:
         since = seen.now  # it was ready until now: a pod was replaced, and starts anew
+    stood = get_condition(seen.attempt, reasons.STANDING_BY)
+    if stood is not None:  # what it waited for while it stood by was not its own to start
+        stands = not is_false(seen.attempt, reasons.STANDING_BY)
+        since = seen.now if stands else max(since, parse_rfc3339(stood["lastTransitionTime"]))
     limit = seen.attempt["spec"]["job"].get("startupDeadlineSeconds", 600)
     return (since + timedelta(seconds=limit) - seen.now).total_seconds()
 

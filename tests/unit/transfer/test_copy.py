@@ -105,6 +105,7 @@ def test_killed_at_any_write_it_is_invisible_and_goes_on(late: bool) -> None:
         assert verify_run(result.child).ok
         assert_holds(result.child, 20)
         assert len(list_runs(there)) == 1
+        assert source.refresh().pins == ()
     else:
         pytest.fail("it never ended")
     assert dying.writes > 10

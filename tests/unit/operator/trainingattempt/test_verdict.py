@@ -11,8 +11,10 @@ import pytest
 from helpers.attempts import attempt
 from sojourn_operator.engines.job import INDEX_LABEL, JobEngine
 from sojourn_operator.engines.podview import PodView, view_pod
+from sojourn_operator.runtime.actions import PatchStatus
 from sojourn_operator.runtime.clock import rfc3339
 from sojourn_operator.trainingattempt.observe import Observed
+from sojourn_operator.trainingattempt.status import verdict_status
 from sojourn_operator.trainingattempt.verdict import Verdict, judge
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -49,8 +51,9 @@ def seen(
     stop: dict[str, Any] | None = None,
     foreign: bool = False,
     installed: bool = True,
+    standby: bool | None = None,
 ) -> Observed:
-    made = attempt(**({"stop": stop} if stop else {}))
+    made = attempt(**({"stop": stop} if stop else {}), **({"standby": standby} if standby is not None else {}))
     engine = JobEngine()
     workload = {**engine.workload(made), "status": job or {}}
     workload["spec"] = {**workload["spec"], "suspend": suspended}
@@ -72,6 +75,13 @@ def short(verdict: Verdict) -> str:
     return ("make " if verdict.make else "") + verdict.ready[1] + (f" -> {verdict.phase}" if verdict.phase else "")
 
 
+def stood_by(status: str, seconds: float) -> dict[str, Any]:
+    """Of an attempt that was ready long ago, and stands by, or does not any more, since so many seconds."""
+    conditions = [condition("Ready", "False", 9999), condition("StandingBy", status, seconds)]
+    return {**BOUND, "phase": "Standby", "conditions": conditions}
+
+
+LONG_AGO = {"startTime": ago(9999)}
 GONE = {"phase": "Failed", "exit_code": 137}
 CASES: list[tuple[str, Observed, str]] = [
     ("nothing is there yet", seen(job=None), "make Created"),
@@ -150,6 +160,29 @@ CASES: list[tuple[str, Observed, str]] = [
         ),
         "StartupDeadlineExceeded?",
     ),
+    ("stands by, however long", seen(stood_by("True", 9999), pod(), job=LONG_AGO, standby=True), "Standby"),
+    ("has just been given the run", seen(stood_by("True", 9999), pod(), job=LONG_AGO, standby=False), "Standby"),
+    ("begins to train the run", seen(stood_by("False", 599), pod(), job=LONG_AGO, standby=False), "Standby"),
+    (
+        "has not begun to train the run in time",
+        seen(stood_by("False", 601), pod(), job=LONG_AGO, standby=False),
+        "StartupDeadlineExceeded?",
+    ),
+    (
+        "lost a worker when it began",
+        seen({**stood_by("False", 599), "phase": "Starting"}, pod(), job=LONG_AGO, standby=False),
+        "Starting",
+    ),
+    (
+        "lost a worker while it stood by",
+        seen({**stood_by("True", 9999), "phase": "Starting"}, pod(), job=LONG_AGO, standby=True),
+        "Starting",
+    ),
+    (
+        "has not become ready to stand by in time",
+        seen({**stood_by("False", 9999), "phase": "Starting"}, pod(), job=LONG_AGO, standby=True),
+        "StartupDeadlineExceeded?",
+    ),
     (
         "was admitted late",
         seen({"phase": "Pending", "conditions": [condition("Ready", "False", 9999)]}, pod(), job={"startTime": ago(9)}),
@@ -170,3 +203,26 @@ def test_what_was_confirmed_is_sure() -> None:
         verdict = judge(replace(observed, confirmed=True))
         assert verdict.ending is not None
         assert verdict.ending.sure
+
+
+@pytest.mark.parametrize(
+    ("phase", "standby", "expected"),
+    [
+        ("Starting", True, ("False", "GettingReady")),
+        ("Standby", True, ("True", "Standby")),
+        ("Standby", False, ("False", "Begun")),
+        ("Running", False, ("False", "Begun")),
+    ],
+)
+def test_since_when_it_stands_by_or_not_is_kept(phase: str, standby: bool, expected: tuple[str, str]) -> None:
+    observed = seen({**BOUND, "phase": phase}, pod(), standby=standby)
+    observed.attempt["metadata"]["resourceVersion"] = "7"
+    (patch,) = verdict_status(observed, judge(observed))
+    assert isinstance(patch, PatchStatus)
+    (kept,) = [entry for entry in patch.status["conditions"] if entry["type"] == "StandingBy"]
+    assert (kept["status"], kept["reason"], kept["lastTransitionTime"]) == (*expected, rfc3339(NOW))
+
+
+def test_who_stands_by_is_looked_at_again_when_its_time_is_over() -> None:
+    verdict = judge(seen(stood_by("False", 590), pod(), job=LONG_AGO, standby=False))
+    assert verdict.look_again == pytest.approx(10)
