@@ -27,7 +27,7 @@ def test_a_stop_that_cannot_be_committed_in_time_says_so(start_node: Callable[..
     node.process.send_signal(signal.SIGTERM)
     assert node.finish() == 1
     (failed,) = node.of(events.Failed)
-    assert failed.message == "the checkpoint at the stop was not committed within 3 s; the newest is none in this start"
+    assert failed.message == "the checkpoint at the stop was not committed within 1 s; the newest is none in this start"
 
 
 def test_a_driver_with_an_unknown_error_is_started_again_up_to_the_limit(start_node: Callable[..., Node]) -> None:

@@ -136,6 +136,20 @@ def test_a_bug_of_the_task_is_not_tried_again(tmp_path: Path) -> None:
     assert "ZeroDivisionError: a bug of the task's own" in failure.message
 
 
+def test_an_error_in_training_is_tried_again_from_the_newest_commit(tmp_path: Path) -> None:
+    manifest = job(task__entrypoint="failing_tasks:in_a_callback", strategy="Default", workers__replicas=1)
+    run = LocalRun(new_store(tmp_path), manifest)
+    control = run.coordinator()
+    lost = run.attempt({"SOJOURN_TEST_RAISE_AT": "8", **SLOWLY}, control)
+    assert lost.exit_codes == [1]
+    assert lost.result.failure is None
+    again = run.attempt({}, control)
+    (failed,) = again.of(events.AttemptFailed)
+    assert failed.error == "RuntimeError: a bug in a callback"
+    assert again.of(events.Started)[0].restored_step == 5
+    assert again.result.outcome is Outcome.COMPLETED
+
+
 def test_a_callback_ends_the_training(tmp_path: Path) -> None:
     run = LocalRun(new_store(tmp_path), job(task__entrypoint="models_for_tests:early_stop", training__steps=100))
     attempt = run.attempt()

@@ -236,10 +236,11 @@ class Supervisor:
     def _fail_for_good(self, code: int) -> int:
         committed = f"step {self._last_step}" if self._last_step is not None else "none in this start"
         if self._stops.asked:
-            grace = self._job.spec.termination_grace_period_seconds
+            allowed = self._stops.grace_seconds
             self._fail(
-                f"the checkpoint at the stop was not committed within {grace} s; the newest is {committed}",
-                "Raise spec.terminationGracePeriodSeconds, or look for a slow store in the log.",
+                f"the checkpoint at the stop was not committed within {allowed:g} s; the newest is {committed}",
+                "Raise spec.terminationGracePeriodSeconds, the end of which is left for Ray, or look for a slow store "
+                "in the log.",
                 1,
                 "NotCommitted",
             )
