@@ -112,7 +112,12 @@ def west_name(sides: tuple[Side, Side]) -> Iterator[str]:
             "apiVersion": API,
             "kind": "RemoteCluster",
             "metadata": {"name": name},
-            "spec": {"kubeconfigSecretRef": {"name": name}, "allowedNamespaces": [here.team]},
+            "spec": {
+                "kubeconfigSecretRef": {"name": name},
+                "allowedNamespaces": [here.team],
+                "operatorNamespace": there.release.namespace,
+                "operatorLeaseName": there.release.name,
+            },
         },
     )
     yield name
@@ -130,7 +135,8 @@ def test_a_job_trains_on_one_cluster(sides: tuple[Side, Side]) -> None:
 
 def test_it_is_carried_to_the_other_and_served_there(sides: tuple[Side, Side], west_name: str, tmp_path: Path) -> None:
     here, there = sides
-    here.cluster.kubectl("wait", f"remotecluster/{west_name}", "--for=condition=Ready", "--timeout=60s")
+    for condition in ("Ready", "OperatorSeen"):
+        here.cluster.kubectl("wait", f"remotecluster/{west_name}", f"--for=condition={condition}", "--timeout=60s")
     here.apply(
         "Migration",
         "to-west",

@@ -49,6 +49,13 @@ class RemoteClusterSpec(Model):
         description="Namespace of the operator there, whose Lease tells its version. Without it, the namespace of this "
         "operator and that of the kubeconfig's context are looked into.",
     )
+    operator_lease_name: str = Field(
+        default="sojourn-operator",
+        examples=["sojourn-teams"],
+        pattern=patterns.OBJECT_NAME.regex,
+        max_length=253,
+        description="Name of that Lease: `leaseName` of the chart there.",
+    )
     unreachable_after_seconds: int = Field(
         default=120, ge=1, le=86400, description="Seconds without an answer after which it counts as lost."
     )

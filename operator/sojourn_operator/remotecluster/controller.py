@@ -53,7 +53,8 @@ class RemoteClusterController:
             self._connected[name] = login.digest
         port = remotes.port(name)
         assert port is not None
-        sight = look(port, login.connection, _homes(cluster, login, home))
+        lease_name = cluster["spec"].get("operatorLeaseName", "sojourn-operator")
+        sight = look(port, login.connection, _homes(cluster, login, home), lease_name)
         return kept(seen_status(cluster, sight, now), home, now)
 
     def _disconnect(self, name: str) -> None:

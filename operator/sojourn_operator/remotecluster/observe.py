@@ -17,7 +17,6 @@ from sojourn_operator.runtime.objects import Object
 from sojourn_operator.runtime.port import ClusterPort, Forbidden, Unauthorized, Unavailable
 
 VERSION_ANNOTATION = f"{GROUP}/version"
-LEASE_NAME = "sojourn-operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,14 @@ def read_login(cluster: Object, secret: Object | None) -> Login | Problem:
         return Problem("KubeconfigRefused", f"{key} of Secret {name}: {error.message}{hint}")
 
 
-def look(port: ClusterPort, connection: Connection, homes: tuple[str, ...]) -> Sight:
-    """Ask a cluster everything that matters. Its operator is looked for in these namespaces."""
+def look(port: ClusterPort, connection: Connection, homes: tuple[str, ...], lease_name: str) -> Sight:
+    """Ask a cluster everything that matters. The Lease of its operator is looked for in these namespaces."""
     server = connection.server
     try:
         version = port.version()
         denied = tuple(_denied(port, connection.namespace))
         definitions = _definitions(port)
-        lease = _lease(port, homes)
+        lease = _lease(port, homes, lease_name)
     except Unauthorized as error:
         return Sight(server, version="unknown", refused=error.message)
     except Unavailable as error:
@@ -133,12 +132,12 @@ def _definitions(port: ClusterPort) -> tuple[tuple[str, str | None], ...] | None
     return tuple(found)
 
 
-def _lease(port: ClusterPort, homes: tuple[str, ...]) -> Object | Problem:
+def _lease(port: ClusterPort, homes: tuple[str, ...], name: str) -> Object | Problem:
     """The Lease of the operator there, or why it was not found."""
     unread = []
     for namespace in homes:
         try:
-            lease = port.get(LEASES, namespace, LEASE_NAME)
+            lease = port.get(LEASES, namespace, name)
         except Unauthorized:
             raise
         except Forbidden:
@@ -146,9 +145,14 @@ def _lease(port: ClusterPort, homes: tuple[str, ...]) -> Object | Problem:
             continue
         if lease is not None:
             return lease
-    hint = "name the operator's namespace there in spec.operatorNamespace"
     if unread:
-        where = " and ".join(unread)
-        message = f"the credential may not get Lease {LEASE_NAME} in namespace {where}: {hint}, and bind the role there"
+        message = (
+            f"the credential may not get Lease {name} in namespace {' and '.join(unread)}: name the operator's "
+            "namespace there in spec.operatorNamespace, and bind the role there"
+        )
         return Problem("LeaseUnreadable", message)
-    return Problem("LeaseNotFound", f"no Lease {LEASE_NAME} in namespace {' and '.join(homes)} there: {hint}")
+    message = (
+        f"no Lease {name} in namespace {' and '.join(homes)} there: name the operator's namespace there in "
+        "spec.operatorNamespace, and its Lease in spec.operatorLeaseName if the chart there sets leaseName"
+    )
+    return Problem("LeaseNotFound", message)

@@ -155,8 +155,8 @@ def test_older_and_missing_definitions_are_found(harness: Harness, west: MemoryC
     assert reason_of(cluster(harness), "Ready") == "DefinitionsMissing"
 
 
-def lease(namespace: str, version: str, renewed: str) -> dict[str, Any]:
-    metadata = {"name": "sojourn-operator", "namespace": namespace, "annotations": {"sojourn.dev/version": version}}
+def lease(namespace: str, version: str, renewed: str, name: str = "sojourn-operator") -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "annotations": {"sojourn.dev/version": version}}
     spec = {"renewTime": renewed}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
@@ -175,6 +175,25 @@ def test_the_operator_there_is_found_in_a_namespace_of_another_name(
     harness.settle()
     assert reasons(harness)["OperatorSeen"] == "True LeaseFound"
     assert cluster(harness)["status"]["operatorVersion"] == "0.9.1"
+    harness.advance(400)
+    assert reasons(harness)["Ready"] == "False OperatorSilent"
+
+
+def test_an_operator_there_with_a_lease_of_another_name_is_found_and_watched(
+    harness: Harness, west: MemoryCluster, clock: FakeClock
+) -> None:
+    west.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "teams"}})
+    west.create(lease("teams", "0.9.1", rfc3339(clock.now()), name="sojourn-teams"))
+    harness.create(secret(kubeconfig()))
+    harness.create({**WEST, "spec": {**WEST["spec"], "operatorNamespace": "teams"}})
+    harness.settle()
+    seen = get_condition(cluster(harness), "OperatorSeen") or {}
+    assert seen["reason"] == "LeaseNotFound"
+    assert "no Lease sojourn-operator in namespace teams" in seen["message"]
+    assert "spec.operatorLeaseName" in seen["message"]
+    harness.patch(REMOTE_CLUSTERS, "", "west", {"spec": {"operatorLeaseName": "sojourn-teams"}})
+    harness.settle()
+    assert reasons(harness)["OperatorSeen"] == "True LeaseFound"
     harness.advance(400)
     assert reasons(harness)["Ready"] == "False OperatorSilent"
 
