@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from sojourn.cli.program import command_name, complete_variable
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -18,8 +20,11 @@ def completion(ctx: click.Context, shell: str) -> None:
     bash:  sojourn completion bash > ~/.local/share/bash-completion/completions/sojourn
     zsh:   sojourn completion zsh > "${fpath[1]}/_sojourn"
     fish:  sojourn completion fish > ~/.config/fish/completions/sojourn.fish
+
+    Called as kubectl-sojourn it prints the script for that name. `kubectl sojourn` itself needs none: where kubectl
+    completes, it asks kubectl_complete-sojourn, which is installed beside sojourn.
     """
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"click knows no completion for {shell}", ctx)
-    click.echo(kind(ctx.find_root().command, {}, "sojourn", "_SOJOURN_COMPLETE").source())
+    click.echo(kind(ctx.find_root().command, {}, command_name(), complete_variable()).source())

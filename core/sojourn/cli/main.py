@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from sojourn import __version__
 from sojourn.cli.completion import completion
 from sojourn.cli.group import VerbGroup
+from sojourn.cli.program import complete_variable, program_name
 from sojourn.errors import SojournError
 
 INTERRUPTED = 130
@@ -31,17 +31,12 @@ def cli(verbose: bool) -> None:
 cli.add_command(completion)
 
 
-def program_name(argv0: str) -> str:
-    """How this process was called, as people type it: `sojourn` or `kubectl sojourn`."""
-    return "kubectl sojourn" if Path(argv0).name.startswith("kubectl-") else "sojourn"
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (the console script passes it to sys.exit)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = bool({"-v", "--verbose"}.intersection(_before_verb(arguments)))
     try:
-        result = cli.main(arguments, prog_name=program_name(sys.argv[0]), standalone_mode=False)
+        result = cli.main(arguments, program_name(sys.argv[0]), complete_var=complete_variable(), standalone_mode=False)
         code = result if isinstance(result, int) else 0
         sys.stdout.flush()
     except click.ClickException as error:

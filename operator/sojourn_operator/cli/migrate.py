@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 @click.option("--serve", is_flag=True, help="Serve the model there, by a ModelServer.")
 @click.option("--replicas", type=click.IntRange(min=1), default=1, show_default=True, help="With --serve: its pods.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Go on training there.")
+@click.option(
+    "--standby/--no-standby",
+    default=True,
+    show_default=True,
+    help="Stop the job only when its pods there are ready; without, it stops first.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, and what would fail.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Show how it goes until it has ended.")
 @timeout_option(None, "Wait at most so long; the migration goes on.")
@@ -40,10 +46,12 @@ if TYPE_CHECKING:
 def migrate(client: Client, name: str, serve: bool, replicas: int, output: str, **options: Any) -> None:
     """Carry a job to another cluster, where it goes on.
 
-    It commits a checkpoint and stops, its run is copied and verified, handed over, and goes on there: from that very
-    step. Until the hand-over a failure leaves everything as it was. With --dry-run nothing moves, and the exit code is
-    1 where something would fail.
+    While it trains, pods get ready there and what it has committed is copied. Then it commits a checkpoint and stops,
+    the rest is copied and verified, the run is handed over, and goes on there: from that very step. With --no-standby
+    it stops first, as where the two have to share their nodes. Until the hand-over a failure leaves everything as it
+    was. With --dry-run nothing moves, and the exit code is 1 where something would fail.
     """
+    from sojourn.cli.tables import print_data
     from sojourn_operator.client.migration import Journey
     from sojourn_operator.client.migration import migrate as start
 
@@ -55,6 +63,8 @@ def migrate(client: Client, name: str, serve: bool, replicas: int, output: str, 
     if wait or options["dry_run"]:
         follow(handle, timeout)
         show(handle, output)
+    elif output != "table":
+        print_data(handle.object, output)
 
 
 def follow(handle: MigrationHandle, timeout: float | None) -> None:

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from sojourn.errors import SojournError
 
 if TYPE_CHECKING:
-    from sojourn_operator.client import Client
+    from sojourn_operator.client import Client, Job, Server
 
 F = TypeVar("F", bound=Callable[..., Any])
 EXTRA_HINT = "Install it with: pip install 'sojourn[cluster]'"
@@ -77,6 +77,16 @@ def names(plural: str, params: dict[str, Any]) -> list[str]:
         return [it["metadata"]["name"] for it in found.all(resource, found.namespace if resource.namespaced else "")]
     except SojournError:
         return []
+
+
+def tell(said: str, about: Job | Server, output: str) -> None:
+    """What was done, as a sentence, or with -o the object as it is now."""
+    if output == "table":
+        click.echo(said)
+    else:
+        from sojourn.cli.tables import print_data
+
+        print_data(about.object, output)
 
 
 def timeout_option(default: float | None, what: str) -> Callable[[F], F]:

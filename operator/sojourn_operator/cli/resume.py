@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sojourn_operator.cli.options import cluster_options, named
+from sojourn.cli.options import format_option
+from sojourn_operator.cli.options import cluster_options, named, tell
 
 if TYPE_CHECKING:
     from sojourn_operator.client import Client
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Let a suspended job go on.")
 @named("trainingjobs", "JOB")
+@format_option
 @cluster_options
-def resume(client: Client, name: str) -> None:
+def resume(client: Client, name: str, output: str) -> None:
     """Let a suspended job go on, from its last committed checkpoint."""
-    client.job(name).resume()
-    click.echo(f"Resumed. Watch it with: sojourn watch {name} -n {client.namespace}")
+    job = client.job(name)
+    job.resume()
+    tell(f"Resumed. Watch it with: sojourn watch {name} -n {client.namespace}", job, output)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sojourn_operator.cli.options import cluster_options, named, timeout_option
+from sojourn.cli.options import format_option
+from sojourn_operator.cli.options import cluster_options, named, tell, timeout_option
 
 if TYPE_CHECKING:
     from sojourn_operator.client import Client
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 @click.option("--cancel", is_flag=True, help="Take a rollback back: serve what the ModelServer's spec.model says.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it serves.")
 @timeout_option(600.0, "Wait at most so long.")
+@format_option
 @cluster_options
 def rollback(
-    client: Client, name: str, to_version: int | None, cancel: bool, wait: bool, timeout: float | None
+    client: Client, name: str, to_version: int | None, cancel: bool, wait: bool, timeout: float | None, output: str
 ) -> None:
     """Serve an earlier version of a model, until --cancel. No request is lost."""
     server = client.server(name)
@@ -31,7 +33,7 @@ def rollback(
     else:
         to_version = server.rollback(to_version)
     if wait:
-        found = server.wait(timeout)
-        click.echo(f"Version {found.get('activeVersion')} serves.")
+        said = f"Version {server.wait(timeout).get('activeVersion')} serves."
     else:
-        click.echo("Asked for what spec.model says." if cancel else f"Asked for version {to_version}.")
+        said = "Asked for what spec.model says." if cancel else f"Asked for version {to_version}."
+    tell(said, server, output)

@@ -45,6 +45,7 @@ def takeover(client: Client, name: str, yes: bool, wait: bool, output: str, **op
     shut out by its log. Where the run was handed over and its heir is lost, --fence names that hand-over. Reason and
     person are kept in the run's log. There is no way back but a migration.
     """
+    from sojourn.cli.tables import print_data
     from sojourn_operator.cli.migrate import follow, show
     from sojourn_operator.client import TakeoverOrder, take_over
 
@@ -61,6 +62,8 @@ def takeover(client: Client, name: str, yes: bool, wait: bool, output: str, **op
     if wait or dry_run:
         follow(handle, timeout)
         show(handle, output)
+    elif output != "table":
+        print_data(handle.object, output)
 
 
 def what_will_happen(order: TakeoverOrder, namespace: str) -> str:

@@ -22,6 +22,7 @@ class Journey:
         serve: replicas of a ModelServer at the target; 0 for none.
         resume: go on training there.
         copy: the source goes on too.
+        standby: stop the source only when the target's pods are ready for the run; a copy stops nothing.
     """
 
     cluster: str = ""
@@ -31,6 +32,7 @@ class Journey:
     serve: int = 0
     resume: bool = True
     copy: bool = False
+    standby: bool = True
     dry_run: bool = False
 
 
@@ -48,7 +50,7 @@ def migration_of(job: str, namespace: str, journey: Journey, name: str) -> dict[
         "target": {key: value for key, value in target.items() if value},
     }
     if journey.resume:
-        spec["resume"] = {}
+        spec["resume"] = {} if journey.standby or journey.copy else {"standby": False}
     if journey.serve:
         spec["serve"] = {"replicas": journey.serve}
     if journey.dry_run:

@@ -18,7 +18,7 @@ from sojourn.errors import InvalidInput, Refused
 from sojourn.task.archive import ARCHIVE_FILE, Archive, archive_key, files_of, pack
 from sojourn_operator.client.job import Job
 from sojourn_operator.client.namespace import Namespace
-from sojourn_operator.resources import CHECKPOINT_STORES, CONFIG_MAPS, TRAINING_JOBS
+from sojourn_operator.resources import ALL, CHECKPOINT_STORES, CONFIG_MAPS, TRAINING_JOBS
 from sojourn_operator.runtime.objects import Object
 from sojourn_operator.runtime.port import AlreadyExists, Missing
 
@@ -73,31 +73,45 @@ def prepare(client: Namespace, source: str | Path, assign: Sequence[str] = ()) -
 
 
 def create(client: Namespace, submission: Submission) -> Job:
-    """Create everything, the job last.
+    """Create everything, the job last; nothing at all where the job cannot be made.
 
     Raises:
         Refused: a job of that name is there.
         ClusterError: the API server refuses an object.
     """
     name = submission.job["metadata"]["name"]
+    if not client.port.name_is_free(submission.job):
+        raise _taken(client, name)
     if submission.upload is not None:
         _upload(submission.upload)
     for obj in submission.others:
         client.port.apply(obj)
-    if submission.code is not None:
-        _create_once(client, submission.code)
+    code_is_new = submission.code is not None and _create_once(client, submission.code)
     try:
         made = client.port.create(submission.job)
     except AlreadyExists as error:
-        there = client.need(TRAINING_JOBS, name)
-        raise Refused(
-            f"TrainingJob {name} is there already, and is {there.get('status', {}).get('phase', 'Pending')}",
-            hint=f"`sojourn resume {name}` goes on with a suspended one; to change one, kubectl apply -f; "
-            f"to begin anew, kubectl delete trainingjob {name}, or choose another name.",
-        ) from error
+        # Somebody was faster by a moment. The code is theirs if it was there before.
+        if submission.code is not None and code_is_new:
+            client.port.delete(CONFIG_MAPS, client.namespace, submission.code["metadata"]["name"])
+        raise _taken(client, name) from error
     if submission.code is not None:
         _give_to(client, submission.code, made)
     return Job(client, name)
+
+
+def stored(client: Namespace, obj: Object) -> Object:
+    """An object of a submission as the cluster has it now. Raises NotFound."""
+    resource = next(it for it in ALL if (it.api_version, it.kind) == (obj["apiVersion"], obj["kind"]))
+    return client.need(resource, obj["metadata"]["name"])
+
+
+def _taken(client: Namespace, name: str) -> Refused:
+    there = client.need(TRAINING_JOBS, name)
+    return Refused(
+        f"TrainingJob {name} is there already, and is {there.get('status', {}).get('phase', 'Pending')}",
+        hint=f"`sojourn resume {name}` goes on with a suspended one; to change one, kubectl apply -f; "
+        f"to begin anew, kubectl delete trainingjob {name}, or choose another name.",
+    )
 
 
 def config_map(job: str, namespace: str, archive: Archive) -> dict[str, Any] | None:
@@ -182,11 +196,13 @@ def _upload(upload: Upload) -> None:
     open_store(upload.uri, upload.options).put(archive_key(upload.archive.digest), upload.archive.data)
 
 
-def _create_once(client: Namespace, obj: Object) -> None:
+def _create_once(client: Namespace, obj: Object) -> bool:
+    """Whether it was made now. Its name is the digest of what is in it, so one that is there is the same."""
     try:
         client.port.create(obj)
     except AlreadyExists:
-        return  # its name is the digest of what is in it
+        return False
+    return True
 
 
 def _give_to(client: Namespace, code: Object, job: Object) -> None:

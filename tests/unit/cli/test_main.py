@@ -10,6 +10,7 @@ import click
 import pytest
 
 from sojourn import __version__
+from sojourn.cli import kubectl
 from sojourn.cli.group import VerbGroup
 from sojourn.cli.main import cli
 from sojourn.cli.verbs import VERBS
@@ -149,6 +150,51 @@ def test_completion_scripts(sojourn, shell):
     code, out, _ = sojourn("completion", shell)
     assert code == 0
     assert "_SOJOURN_COMPLETE" in out
+
+
+def test_completion_under_kubectls_name(sojourn, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/kubectl-sojourn"])
+    _, out, _ = sojourn("completion", "bash")
+    assert "_KUBECTL_SOJOURN_COMPLETE=bash_complete" in out
+    assert "-F _kubectl_sojourn_completion kubectl-sojourn\n" in out
+
+
+@pytest.mark.parametrize("name", ["sojourn", "kubectl-sojourn"])
+def test_the_script_of_bash_completes_what_it_is_for(name, tmp_path):
+    program = tmp_path / name
+    program.write_text(f"#!{sys.executable}\nfrom sojourn.cli.main import main\nimport sys\nsys.exit(main())\n")
+    program.chmod(0o755)
+    ask = f"""
+        source <({name} completion bash)
+        COMP_WORDS=({name} comp); COMP_CWORD=1
+        $(complete -p {name} | sed 's/.*-F \\([^ ]*\\).*/\\1/') {name}
+        echo "${{COMPREPLY[@]}}"
+    """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(["bash", "-c", ask], env=environment, check=True, capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr) == (["compare", "completion"], "")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["mig"], ["migrate\tCarry a job to another cluster, where it goes on.", ":4"]),
+        (["validate", ""], [":0"]),
+        (["init", ""], [":16"]),
+        (["completion", "z"], ["zsh", ":4"]),
+        (["status", "--all"], ["--all-namespaces\tJobs of all namespaces.", ":4"]),
+    ],
+)
+def test_kubectl_is_told_what_may_follow(words, answer):
+    assert list(kubectl.answer(words)) == answer
+
+
+def test_kubectl_is_told_every_verb(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-sojourn", ""])
+    assert kubectl.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("\t")[0] for line in lines] == [*VERBS, ":4"]
 
 
 def test_completing_a_verb_imports_none(monkeypatch):

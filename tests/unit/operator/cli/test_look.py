@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sojourn.errors import InvalidInput, NotFound, SojournError
+from sojourn.errors import InvalidInput, NotFound, SojournError, StoreError
 from sojourn.store.memory import MemoryStore
 from sojourn_operator.client.forward import Forwarder, dashboard_pod
-from sojourn_operator.client.kept_logs import reader_pod
+from sojourn_operator.client.kept_logs import NOT_THERE, reader_command, reader_pod
 from sojourn_operator.resources import CHECKPOINTS, PODS, REMOTE_CLUSTERS, TRAINING_ATTEMPTS
 from sojourn_operator.runtime.port import ClusterError, Forbidden, Invalid, Missing, Unauthorized, Unavailable
 
@@ -203,16 +205,73 @@ def test_logs_in_a_volume_are_read_by_a_pod_that_goes_again(world: World) -> Non
 
     def succeed() -> None:
         made = world.cluster.get(PODS, "team", "digits-1-logs")
-        assert made["spec"]["containers"][0]["command"] == [
-            "cat",
-            f"/sojourn/store/deep/{RUN['prefix']}/logs/digits-1/digits-1-0-x.log",
-        ]
+        place = f"/sojourn/store/deep/{RUN['prefix']}/logs/digits-1/digits-1-0-x.log"
+        assert made["spec"]["containers"][0]["command"] == reader_command(place)
         world.pods.logs["digits-1-logs"] = b"from the volume\n"
         world.cluster.patch_status(PODS, "team", "digits-1-logs", {"status": {"phase": "Succeeded"}})
 
     world.script.append(succeed)
     assert read(world) == b"from the volume\n"
     assert world.cluster.get(PODS, "team", "digits-1-logs") is None
+
+
+def test_a_log_that_a_volume_does_not_have_is_told_as_not_kept(world: World) -> None:
+    world.job()
+    world.attempt(phase="Succeeded", run=RUN, head={"pod": "digits-1-0-x"})
+    world.script.append(lambda: ended(world, {"exitCode": NOT_THERE}))
+    with pytest.raises(NotFound, match="its log was not kept"):
+        read(world)
+    assert world.cluster.get(PODS, "team", "digits-1-logs") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"phase": "Failed", "reason": "DeadlineExceeded", "message": "was active too long"}, "was active too long"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory"},
+            "Evicted: The node was low",
+        ),
+        ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 1}}}]}, "denied"),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]}, "ImagePullBackOff"),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes have the volume"}]},
+            "0/3 nodes have the volume",
+        ),
+    ],
+)
+def test_a_reader_that_could_not_look_says_why(world: World, status: dict[str, Any], words: str) -> None:
+    world.job()
+    world.attempt(phase="Succeeded", run=RUN, head={"pod": "digits-1-0-x"})
+    world.pods.logs["digits-1-logs"] = b"cat: /sojourn/store/deep: Permission denied\n"
+    world.script.append(
+        lambda: world.cluster.patch_status(PODS, "team", "digits-1-logs", {"status": {"phase": "Pending", **status}})
+    )
+    with pytest.raises(StoreError, match="could not read") as raised:
+        read(world)
+    assert words in str(raised.value)
+    assert world.cluster.get(PODS, "team", "digits-1-logs") is None
+
+
+def test_a_reader_that_somebody_deletes_is_not_waited_for(world: World) -> None:
+    world.job()
+    world.attempt(phase="Succeeded", run=RUN, head={"pod": "digits-1-0-x"})
+    world.script.append(lambda: world.cluster.delete(PODS, "team", "digits-1-logs"))
+    with pytest.raises(StoreError, match="was deleted"):
+        read(world)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_readers_command_prints_the_file_or_says_that_it_is_not_there(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "a b.log").write_text("kept\n")
+    found = subprocess.run(reader_command(str(tmp_path / "a b.log")), capture_output=True, check=False)
+    assert (found.returncode, found.stdout) == ((0, b"kept\n") if there else (NOT_THERE, b""))
+
+
+def ended(world: World, terminated: dict[str, Any]) -> None:
+    status = {"phase": "Failed", "containerStatuses": [{"name": "logs", "state": {"terminated": terminated}}]}
+    world.cluster.patch_status(PODS, "team", "digits-1-logs", {"status": status})
 
 
 def test_the_reader_is_fit_for_a_restricted_namespace(world: World) -> None:

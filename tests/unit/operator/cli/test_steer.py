@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from sojourn_operator.client import JobFailed, TimedOut
 from sojourn_operator.resources import MIGRATIONS, MODEL_SERVERS, TRAINING_JOBS
@@ -89,6 +90,40 @@ def test_a_checkpoint_is_answered_by_its_token(sojourn: Sojourn, world: World) -
 
     world.script += [lambda: None, answer]
     assert sojourn("checkpoint", "digits") == (0, "Committed step 1,234.\n", "")
+
+
+def test_each_verb_gives_the_object_as_it_is_afterwards(sojourn: Sojourn, world: World) -> None:
+    world.job()
+    world.script.append(lambda: world.report("Suspended", lastCommit=COMMIT))
+    code, out, _ = sojourn("suspend", "digits", "-o", "json")
+    job = json.loads(out)
+    assert (code, job["kind"], job["status"]["phase"], job["spec"]["suspend"]) == (0, "TrainingJob", "Suspended", True)
+    code, out, _ = sojourn("resume", "digits", "-o", "yaml")
+    assert (code, yaml.safe_load(out)["spec"]["suspend"]) == (0, False)
+    world.report("Running")
+    code, out, _ = sojourn("checkpoint", "digits", "--no-wait", "-o", "json")
+    assert (code, json.loads(out)["spec"]["checkpoint"]["request"][:4]) == (0, "cli-")
+    code, out, err = sojourn("migrate", "digits", "--to-namespace", "other", "--no-wait", "-o", "json")
+    assert (code, json.loads(out)["kind"]) == (0, "Migration")
+    assert err.startswith("Migration digits")
+
+
+@pytest.mark.parametrize(
+    ("options", "resume"),
+    [
+        ((), {"standby": True}),
+        (("--no-standby",), {"standby": False}),
+        (("--no-standby", "--copy"), {"standby": True}),
+        (("--no-resume",), None),
+    ],
+)
+def test_whether_the_target_gets_ready_first_can_be_chosen(
+    sojourn: Sojourn, world: World, options: tuple[str, ...], resume: dict[str, Any] | None
+) -> None:
+    world.job()
+    assert sojourn("migrate", "digits", "--to-namespace", "other", "--no-wait", *options)[0] == 0
+    (made,) = world.cluster.list(MIGRATIONS, "team").items
+    assert made["spec"].get("resume") == resume
 
 
 def test_waiting_too_long_has_an_exit_code_of_its_own(sojourn: Sojourn, world: World) -> None:
@@ -199,7 +234,8 @@ def test_rollback_goes_to_the_version_before(sojourn: Sojourn, world: World) -> 
     world.script += [lambda: None, serve]
     assert sojourn("rollback", "digits") == (0, "Version 1 serves.\n", "")
     assert world.client.server("digits").object["spec"]["rollback"] == {"toVersion": 1}
-    assert sojourn("rollback", "digits", "--cancel", "--no-wait")[0] == 0
+    code, out, _ = sojourn("rollback", "digits", "--cancel", "--no-wait", "-o", "json")
+    assert (code, json.loads(out)["kind"]) == (0, "ModelServer")
     assert "rollback" not in world.client.server("digits").object["spec"]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,6 +59,32 @@ def test_small_flat_code_travels_as_files(sojourn: Sojourn, world: World, job: P
     assert created["spec"]["task"]["code"] == {"configMap": {"name": name}}
     (owner,) = made["metadata"]["ownerReferences"]
     assert owner["uid"] == created["metadata"]["uid"]
+
+
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_what_was_made_can_be_printed(
+    sojourn: Sojourn, world: World, job: Path, output: str, read: Callable[[str], Any]
+) -> None:
+    job.write_text(MANIFEST + STORE % "s3://bucket/sojourn")
+    code, out, err = sojourn("submit", job, "-o", output)
+    made = read(out)
+    assert (code, err) == (0, "")
+    assert [obj["kind"] for obj in made] == ["CheckpointStore", "ConfigMap", "TrainingJob"]
+    assert all(obj["metadata"]["uid"] for obj in made)
+    assert made[1]["metadata"]["ownerReferences"][0]["uid"] == made[2]["metadata"]["uid"]
+
+
+def test_a_dry_run_can_be_printed_as_json(sojourn: Sojourn, world: World, job: Path) -> None:
+    code, out, _ = sojourn("submit", job, "--dry-run", "-o", "json")
+    assert (code, [obj["kind"] for obj in json.loads(out)]) == (0, ["ConfigMap", "TrainingJob"])
+    assert held(world) == []
+
+
+def test_progress_and_objects_are_not_printed_at_once(sojourn: Sojourn, world: World, job: Path) -> None:
+    code, _, err = sojourn("submit", job, "--watch", "-o", "json")
+    assert code == 2
+    assert "choose one" in err
+    assert held(world) == []
 
 
 def test_code_in_folders_travels_as_an_archive(sojourn: Sojourn, world: World, job: Path, tmp_path: Path) -> None:
@@ -122,13 +151,43 @@ def test_a_dry_run_prints_and_makes_nothing(sojourn: Sojourn, world: World, job:
     assert world.cluster.list(TRAINING_JOBS, "team").items == []
 
 
-def test_a_job_that_is_there_is_not_changed(sojourn: Sojourn, world: World, job: Path) -> None:
+def test_where_the_job_is_there_nothing_at_all_is_changed(sojourn: Sojourn, world: World, job: Path) -> None:
+    job.write_text(MANIFEST + STORE % "s3://bucket/first")
     assert sojourn("submit", job)[0] == 0
     world.report("Suspended")
+    before = held(world)
+    (job.parent / "code" / "tasks.py").write_text("def build(): return None\n")
+    job.write_text(MANIFEST + STORE % "s3://bucket/second")
     code, _, err = sojourn("submit", job, "--set", "spec.training.epochs=9")
     assert code == 4
     assert "TrainingJob digits is there already, and is Suspended" in err
     assert "sojourn resume digits" in err
+    assert held(world) == before
+
+
+def test_of_two_who_submit_at_once_the_slower_leaves_no_code_behind(world: World, job: Path) -> None:
+    from sojourn.errors import Refused
+    from sojourn_operator.client.submit import create, prepare
+
+    submission = prepare(world.client, job)
+
+    class Faster:
+        """Another one makes the job after the look, and before ours."""
+
+        def __getattr__(self, attribute: str) -> object:
+            if attribute == "create" and world.cluster.list(CONFIG_MAPS, "team").items:
+                world.job("Pending")
+            return getattr(world.cluster, attribute)
+
+    client = world.client
+    with pytest.raises(Refused, match="is there already"):
+        create(type(client)(Faster(), client.pods, "team", client.clock, client.sleep), submission)  # type: ignore[arg-type]
+    assert world.cluster.list(CONFIG_MAPS, "team").items == []
+
+
+def held(world: World) -> list[object]:
+    kinds = (TRAINING_JOBS, CHECKPOINT_STORES, CONFIG_MAPS)
+    return [obj for kind in kinds for obj in world.cluster.list(kind, "team").items]
 
 
 @pytest.mark.parametrize(
