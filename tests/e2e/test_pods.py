@@ -16,7 +16,7 @@ from sojourn.runlog.runs import find_run
 from sojourn.store.posix import PosixStore
 
 # What an operator makes of them is part of every run: tests/e2e/test_training_job.py.
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
 
 from helpers.faults import Faults
 from sojourn_operator.runtime.memory import MemoryCluster
 
+OUT: Final = Path(__file__).parents[1] / "out" / "crash-points"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _CHANGING = ("uid", "resourceVersion", "generation", "creationTimestamp", "seconds", "downtimeSeconds")
 
@@ -38,7 +41,7 @@ def crash_at_every_write(make: Callable[[], S], drive: Callable[[S], None]) -> l
         drive: the story: create, settle, patch, settle, ...; it may assert as well.
 
     Returns:
-        The points at which it struck.
+        The points at which it struck; they are also printed, and written to tests/out/crash-points/<test>.txt.
 
     Raises:
         AssertionError: an end differs, or an object is left whose owner is gone.
@@ -57,7 +60,16 @@ def crash_at_every_write(make: Callable[[], S], drive: Callable[[S], None]) -> l
             assert [orphans(world) for world in story.worlds] == [[] for _ in expected], point
             assert [ending(world) for world in story.worlds] == expected, point
             struck.append(point)
+    _record(struck)
     return struck
+
+
+def _record(points: Sequence[str]) -> None:
+    """Keep the list for who asks at which points the test struck."""
+    test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0].removeprefix("tests/")
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / f"{re.sub(r'[^-.A-Za-z0-9]+', '_', test)}.txt").write_text("\n".join(points) + "\n")
+    print(f"struck at {len(points)} points:", *points, sep="\n")
 
 
 def ending(world: MemoryCluster) -> dict[str, Any]:

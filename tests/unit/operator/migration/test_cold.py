@@ -10,6 +10,7 @@ from helpers.crashes import crash_at_every_write
 from helpers.journeys import Twin
 from helpers.operator import Harness
 from sojourn_operator.resources import CHECKPOINT_TRANSFERS, MIGRATIONS, REMOTE_CLUSTERS, TRAINING_JOBS
+from sojourn_operator.runtime.clock import parse_rfc3339
 from sojourn_operator.runtime.conditions import condition, get_condition, is_true, reason_of, with_conditions
 
 
@@ -47,9 +48,44 @@ def test_the_run_goes_on_at_the_target_from_the_step_at_which_the_source_stopped
     ]
     assert status["bytes"] == 100_000
     assert set(status["seconds"]) == {"Preflight", "Standby", "Checkpoint", "Transfer", "Verify", "Fence", "Resume"}
-    assert status["downtimeSeconds"] >= 0
     assert reason_of(migration, "AwaitingTarget") == "TargetWentOn"
     assert twin.logs.told == ["fence of digits: holds"]
+
+
+def test_downtime_is_from_the_last_commit_here_to_the_first_step_there(twin: Twin) -> None:
+    twin.logs.movers_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.advance(40)
+    assert twin.train(twin.east, 20) is (phase(twin.east) == "Running")
+    last = parse_rfc3339(twin.east.one(TRAINING_JOBS, "team", "digits")["status"]["lastCommit"]["time"])
+    twin.logs.movers_pause = False
+    twin.advance(70)
+    twin.train(twin.west, 1)
+    # The operator there tells of the step at once, and ours hears it.
+    twin.settle()
+    expected = (twin.clock.now() - last).total_seconds()
+    assert expected > 70
+    assert twin.migration(twin.east)["status"]["downtimeSeconds"] == pytest.approx(expected, abs=1)
+
+
+def test_what_a_migration_took_is_counted_once(twin: Twin) -> None:
+    twin.migrate(twin.east, **WEST)
+    twin.settle()
+    twin.train(twin.west, 10)
+    twin.advance(60)
+    status = twin.migration(twin.east)["status"]
+    assert status["phase"] == "Complete"
+    prefix = "sojourn_operator_migration"
+    sample = twin.east.registry.get_sample_value
+    assert sample(f"{prefix}s_total", {"mode": "Cold", "outcome": "Complete"}) == 1
+    assert sample(f"{prefix}_bytes_total") == status["bytes"] == 100_000
+    for stage, seconds in status["seconds"].items():
+        labels = {"mode": "Cold", "stage": stage}
+        assert sample(f"{prefix}_stage_seconds_count", labels) == 1
+        assert sample(f"{prefix}_stage_seconds_sum", labels) == seconds
+    assert sample(f"{prefix}_downtime_seconds_count") == 1
+    assert sample(f"{prefix}_downtime_seconds_sum") == status["downtimeSeconds"]
+    assert sample(f"{prefix}s_by_phase", {"phase": "Complete"}) == 1
 
 
 def test_the_source_trains_until_the_target_is_ready_for_the_run(twin: Twin) -> None:
@@ -193,6 +229,39 @@ def test_a_source_that_goes_on_between_copy_and_fence_is_stopped_again(twin: Twi
     twin.train(twin.west, 1)
     twin.settle()
     assert twin.migration(twin.east)["status"]["resumedStep"] == 107
+
+
+def _started_by_hand_while_it_is_carried(twin: Twin) -> None:
+    twin.job(twin.east)
+    twin.settle()
+    twin.train(twin.east, 100)
+    twin.settle()
+    twin.logs.movers_pause = True
+    twin.migrate(twin.east, **WEST)
+    twin.advance(15)
+    status = twin.migration(twin.east)["status"]
+    assert (status["phase"], phase(twin.east)) == ("Transfer", "Suspended")
+    twin.east.patch(TRAINING_JOBS, "team", "digits", {"spec": {"suspend": False}})
+    # Its pods are faster than the operator that would stop them again.
+    twin.east.environment_alone()
+    assert twin.train(twin.east, 7)
+    twin.advance(15)
+    assert phase(twin.east) == "Suspended"
+    twin.logs.movers_pause = False
+    twin.advance(30)
+    assert twin.train(twin.west, 1)
+    twin.advance(15)
+    status = twin.migration(twin.east)["status"]
+    assert (status["phase"], status["committedStep"], status["resumedStep"]) == ("Complete", 107, 107)
+    assert twin.logs.told.count("fence of digits: holds") == 1
+
+
+def test_a_source_started_by_hand_while_it_is_carried_is_stopped_again_and_loses_no_step() -> None:
+    _started_by_hand_while_it_is_carried(Twin())
+
+
+def test_whatever_write_it_dies_at_a_source_started_by_hand_loses_no_step() -> None:
+    crash_at_every_write(Twin, _started_by_hand_while_it_is_carried)
 
 
 def test_cancelled_before_the_fence_everything_is_as_before(twin: Twin) -> None:
