@@ -164,7 +164,7 @@ BROKEN_JOBS: Final = (
     Broken({"spec.task.code": {}}, "spec.task.code", "exactly one of image, configMap, archive and directory"),
     Broken({"spec.task.code": {"image": {}, "configMap": {"name": "code"}}}, "spec.task.code", "exactly one of"),
     Broken({"spec.task.code": {"archive": {"digest": "sha256:00"}}}, "spec.task.code.archive.digest"),
-    Broken({"spec.data.source": {}}, "spec.data.source", "exactly one of builtin, npz, csv and function"),
+    Broken({"spec.data.source": {}}, "spec.data.source", "exactly one of builtin, npz, csv, tfrecord"),
     Broken({"spec.data.source.csv": {"path": "a.csv", "label": "y"}}, "spec.data.source", "exactly one of"),
     Broken({"spec.data.source": {"csv": {"path": "a.csv"}}}, "spec.data.source.csv.label"),
     Broken({"spec.data.normalize": "Max"}, "spec.data.normalize"),

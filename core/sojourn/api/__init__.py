@@ -29,7 +29,20 @@ if TYPE_CHECKING:
         TransferTarget,
     )
     from sojourn.api.connection import Exposure, Relay
-    from sojourn.api.data import BuiltinData, CsvData, Data, DataSource, FunctionData, NpzData, Split
+    from sojourn.api.data import (
+        BuiltinData,
+        CsvData,
+        Data,
+        DataSource,
+        FillMissing,
+        FunctionData,
+        ImageFolderData,
+        NpzData,
+        Outliers,
+        RecordValue,
+        Split,
+        TfrecordData,
+    )
     from sojourn.api.digest import canonical_json, run_definition, spec_digest
     from sojourn.api.load import Loaded, Resource, load_manifests, parse
     from sojourn.api.meta import API_VERSION, Condition, NameReference, ObjectMeta, parse_quantity
@@ -63,7 +76,7 @@ if TYPE_CHECKING:
     from sojourn.api.resources import ResourceChanges, Resources
     from sojourn.api.status import CheckpointRequestStatus, CommitStatus, TrainingJobStatus, WorkerStatus
     from sojourn.api.task import ArchiveCode, Code, DirectoryCode, ImageCode, Task
-    from sojourn.api.training import KerasObject, Threads, Training
+    from sojourn.api.training import KerasObject, Optimizer, Threads, Training
     from sojourn.api.training_attempt import ResolvedStore, Stop, TrainingAttempt, TrainingAttemptSpec
     from sojourn.api.training_job import Tpu, TrainingJob, TrainingJobSpec, Workers
     from sojourn.api.transfer_status import CheckpointTransferStatus
@@ -111,9 +124,14 @@ _HOMES = {
         "CsvData",
         "Data",
         "DataSource",
+        "FillMissing",
         "FunctionData",
+        "ImageFolderData",
         "NpzData",
+        "Outliers",
+        "RecordValue",
         "Split",
+        "TfrecordData",
     ),
     "digest": (
         "canonical_json",
@@ -205,6 +223,7 @@ _HOMES = {
     ),
     "training": (
         "KerasObject",
+        "Optimizer",
         "Threads",
         "Training",
     ),
@@ -253,9 +272,11 @@ __all__ = [
     "FenceOverride",
     "FenceRecipient",
     "FenceRequest",
+    "FillMissing",
     "FunctionData",
     "HeadStatus",
     "ImageCode",
+    "ImageFolderData",
     "Interval",
     "InvalidManifest",
     "JsonObject",
@@ -276,13 +297,16 @@ __all__ = [
     "NameReference",
     "NpzData",
     "ObjectMeta",
+    "Optimizer",
     "Outcome",
+    "Outliers",
     "Peer",
     "PersistentVolume",
     "PodTemplate",
     "Position",
     "Problem",
     "Progress",
+    "RecordValue",
     "Relay",
     "RemoteCluster",
     "RemoteClusterSpec",
@@ -308,6 +332,7 @@ __all__ = [
     "StoreReference",
     "Takeover",
     "Task",
+    "TfrecordData",
     "Threads",
     "Toleration",
     "Tpu",

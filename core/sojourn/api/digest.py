@@ -18,6 +18,8 @@ DEFINING: Final[tuple[tuple[str, ...], ...]] = (
     ("task", "args"),
     ("data", "source"),
     ("data", "normalize"),
+    ("data", "fillMissing"),
+    ("data", "outliers"),
     ("data", "dropMissing"),
     ("data", "split"),
     ("data", "shuffle"),

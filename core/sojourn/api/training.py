@@ -39,6 +39,29 @@ class KerasObject(Model):
     args: JsonObject = Field(default={}, description="Keyword arguments of its constructor.")
 
 
+class Optimizer(KerasObject):
+    """A Keras optimizer, and how its learning rate changes over the steps of the run.
+
+    Keras' own arguments say the rest, such as `momentum` and `nesterov` of SGD, and for each of them how gradients are
+    clipped: `clipnorm`, `global_clipnorm` or `clipvalue`.
+    """
+
+    schedule: KerasObject | None = Field(
+        default=None,
+        examples=[{"name": "CosineDecay", "args": {"initial_learning_rate": 0.01, "decay_steps": 1000}}],
+        description="A learning rate schedule of keras.optimizers.schedules, in place of args.learning_rate.",
+    )
+
+    rules = (
+        Rule(
+            "schedule takes the place of args.learning_rate; set one of them",
+            check=lambda it: it.schedule is None or "learning_rate" not in it.args,
+            at=("schedule",),
+            touches=("schedule", "args"),
+        ),
+    )
+
+
 class Training(Model):
     """How long, in what batches, and how exactly the model is trained."""
 
@@ -68,8 +91,10 @@ class Training(Model):
     threads: Threads = Field(
         default=Threads(), description="Thread pools of each worker. They influence results, so Exact mode pins them."
     )
-    optimizer: KerasObject | None = Field(
-        default=None, description="Optimizer, for tasks that return an uncompiled model."
+    optimizer: Optimizer | None = Field(
+        default=None,
+        description="Optimizer: of a model that the task has compiled, in place of its own, where loss and metrics are "
+        "not set; else together with them.",
     )
     loss: KerasObject | None = Field(default=None, description="Loss, for tasks that return an uncompiled model.")
     metrics: tuple[Name, ...] = Field(

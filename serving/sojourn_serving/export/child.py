@@ -17,6 +17,7 @@ from sojourn.runlog.log import RunLog
 from sojourn.store.open import open_store
 from sojourn_serving.export.formats import FILES, Format
 from sojourn_serving.export.interface import Arrays, Inputs, golden_inputs, inputs_of, name_outputs, stored_dtype
+from sojourn_serving.export.preparation import with_preparation
 from sojourn_serving.export.rebuild import build_model, load_job, restore
 from sojourn_serving.export.record import GOLDEN_FILE, ModelRecord, Tensor
 
@@ -53,6 +54,8 @@ def build(request: dict[str, Any]) -> ModelRecord:
     if not model.built or not model.variables:
         _call_symbolically(model, inputs)
     restore(model, CheckpointReader(log.store, log.prefix, commit))
+    if job.preparation is not None:
+        model = with_preparation(model, inputs, job.preparation)
 
     outputs = answer_golden(model, inputs, golden)
     _write_formats(model, inputs, formats, folder)

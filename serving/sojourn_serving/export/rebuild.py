@@ -13,22 +13,28 @@ import numpy as np
 from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.errors import InvalidInput, NotFound
 from sojourn.runlog.log import RunLog
-from sojourn.store.base import KeyMissing
+from sojourn.store.base import KeyMissing, Store
 from sojourn.task import archive
 from sojourn.task.capture import capture
 from sojourn.task.entrypoint import call
+from sojourn_serving.export.preparation import by_input
 
 _PREFIX = "model/"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run keeps of its job: the task's entrypoint, arguments and code, and golden inputs if it has any."""
+    """What a run keeps of its job: the task's entrypoint, arguments and code, and golden inputs if it has any.
+
+    `preparation` is what `spec.data` does to the golden inputs before the model gets them, or None where it does
+    nothing.
+    """
 
     entrypoint: str
     args: dict[str, Any]
     code: Path | None
     golden: dict[str, np.ndarray] | None
+    preparation: dict[str, dict[str, np.ndarray]] | None = None
 
 
 def load_job(log: RunLog, cache: Path) -> Job:
@@ -47,12 +53,19 @@ def load_job(log: RunLog, cache: Path) -> Job:
         ) from error
     digest = (task.get("code") or {}).get("archive", {}).get("digest")
     code = archive.unpack(store.read(f"{folder}/code.tar"), digest, cache) if digest else None
+    golden = _arrays(store, f"{folder}/golden.npz")
+    preparation = _arrays(store, f"{folder}/preparation.npz")
+    return Job(
+        task["entrypoint"], task.get("args") or {}, code, golden, None if preparation is None else by_input(preparation)
+    )
+
+
+def _arrays(store: Store, key: str) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(io.BytesIO(store.read(f"{folder}/golden.npz")), allow_pickle=False) as stored:
-            golden = {name: stored[name] for name in stored.files}
+        with np.load(io.BytesIO(store.read(key)), allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
     except KeyMissing:
-        golden = None
-    return Job(task["entrypoint"], task.get("args") or {}, code, golden)
+        return None
 
 
 def build_model(job: Job) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,6 +18,8 @@ import sojourn_trainer
 from sojourn_trainer import ArraySource, Data, Task
 from sojourn_trainer.checkpointing.saver import SaverSettings
 from sojourn_trainer.loop import boundary
+from sojourn_trainer.tasks import cnn as cnn_task
+from sojourn_trainer.tasks import mlp
 from sojourn_trainer.tasks.cnn import train_step
 
 
@@ -86,6 +90,15 @@ def linear(learning_rate: float = 0.1) -> Task:
         metrics=["accuracy"],
     )
     return Task(model, callbacks=[Accident()])
+
+
+def with_accident(build: Callable[..., Task]) -> Callable[..., Task]:
+    """A ready task in which an accident can happen."""
+    return lambda **args: dataclasses.replace(build(**args), callbacks=[Accident()])
+
+
+tfrecord = with_accident(mlp.build)
+images = with_accident(cnn_task.build)
 
 
 class Counting(keras.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def changes(lines: list[str]) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.split("(")[0])
 def test_shown_code_is_that_of_the_example(code: str) -> None:
     assert f"\n{code}" in (EXAMPLES / "tasks.py").read_text()
+
+
+def test_the_guide_on_data_shows_the_writer_and_the_examples_of_tests() -> None:
+    guide = (ROOT / "docs/guides/data.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert code in (EXAMPLES / "records.py").read_text()
+    example = (ROOT / "manifests/examples/csv-cleaned.yaml").read_text()
+    shown = re.search(r"^```yaml\n(fillMissing:.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert shown
+    assert textwrap.indent(shown[1], "    ") in example
 
 
 def test_something_is_shown() -> None:

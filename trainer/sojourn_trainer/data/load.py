@@ -11,7 +11,11 @@ from sojourn.api.data import CsvData, DataSource, NpzData
 from sojourn.api.data import Data as DataSpec
 from sojourn.errors import InvalidInput
 from sojourn.task.entrypoint import call
-from sojourn_trainer.data.source import ArraySource, Data, Source, leaves, map_leaves, split
+from sojourn_trainer.data.prepare import fit, prepared
+from sojourn_trainer.data.source import ArraySource, Data, Source, leaves, map_leaves, split, take
+from sojourn_trainer.settings import read_settings
+
+_SHOWN_ROWS = 16
 
 
 def load_data(spec: DataSpec, seed: int) -> Data:
@@ -21,21 +25,19 @@ def load_data(spec: DataSpec, seed: int) -> Data:
         InvalidInput: a file, column or array is missing, or nothing is left to train on.
     """
     source = _read(spec.source)
-    if not isinstance(source, ArraySource):
-        if spec.normalize != "None":
+    if isinstance(source, ArraySource):
+        if spec.drop_missing:
+            source = without_missing(source, filled=spec.fill_missing is not None)
+        if len(source) == 0:
             raise InvalidInput(
-                "spec.data.normalize needs arrays, and spec.data.source.function returned a source of its own",
-                hint="Normalise in the source's fetch, or in the model.",
+                "spec.data has no complete row", hint="Check the file, or set spec.data.dropMissing: false."
             )
-        test, validation, train = _split(source, spec, seed)
-        return Data(train, validation, test, spec.shuffle, spec.prefetch)
-    if spec.drop_missing:
-        source = without_missing(source)
-    if len(source) == 0:
-        raise InvalidInput("spec.data has no complete row", hint="Check the file, or set spec.data.dropMissing: false.")
     test, validation, train = _split(source, spec, seed)
-    scale = Scaler.fit(train, spec.normalize)
-    return Data(scale(train), scale(validation), scale(test), spec.shuffle, spec.prefetch)
+    preparation, train = fit(train, spec)
+    shown = train if validation is None else validation
+    unprepared = ArraySource(take(shown, _SHOWN_ROWS)) if preparation is not None else None
+    train, validation, test = (prepared(part, preparation) for part in (train, validation, test))
+    return Data(train, validation, test, spec.shuffle, spec.prefetch, preparation, unprepared)
 
 
 def _split(source: Source, spec: DataSpec, seed: int) -> tuple[Any, Any, Any]:
@@ -53,6 +55,14 @@ def _read(source: DataSource) -> Source:
         return _npz(source.npz)
     if source.csv is not None:
         return _csv(source.csv)
+    if source.tfrecord is not None:
+        from sojourn_trainer.data.examples import RecordSource
+
+        return RecordSource(source.tfrecord, read_settings().cache / "records")
+    if source.images is not None:
+        from sojourn_trainer.data.images import ImageFolderSource
+
+        return ImageFolderSource(source.images)
     if source.function is not None:
         found = call(source.function.entrypoint, source.function.args)
         return ArraySource(found) if isinstance(found, (tuple, list, dict, np.ndarray)) else found
@@ -120,10 +130,12 @@ def _labels(column: Any) -> np.ndarray:
     return codes if (codes >= 0).all() else np.where(codes < 0, np.nan, codes).astype(np.float32)
 
 
-def without_missing(source: ArraySource) -> ArraySource:
-    """Rows in which every number is finite."""
+def without_missing(source: ArraySource, *, filled: bool = False) -> ArraySource:
+    """Rows in which every number is finite; of inputs that will be filled, every one of the others."""
     keep = np.ones(len(source), dtype=bool)
-    for leaf in leaves(source.arrays):
+    arrays = source.arrays
+    looked_at = arrays if not filled else arrays[1:] if isinstance(arrays, tuple) else ()
+    for leaf in leaves(looked_at):
         if leaf.dtype.kind == "f":
             keep &= np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
     kept = source if keep.all() else ArraySource(source.fetch(np.flatnonzero(keep)))
@@ -134,40 +146,3 @@ def _integers_again(leaf: np.ndarray) -> np.ndarray:
     """Class numbers that became floats only to carry NaN for the rows now gone."""
     whole = leaf.ndim == 1 and leaf.dtype.kind == "f" and bool((leaf == np.round(leaf)).all())
     return leaf.astype(np.int64) if whole else leaf
-
-
-class Scaler:
-    """Shifts and scales the inputs (not the targets) by statistics of the training rows, feature by feature."""
-
-    def __init__(self, shift: Any, scale: Any) -> None:
-        self._shift = shift
-        self._scale = scale
-
-    @classmethod
-    def fit(cls, train: Source, kind: str) -> Scaler:
-        """`kind`: None, MinMax (into [0, 1]) or Standard (mean 0, variance 1)."""
-        if kind == "None" or not isinstance(train, ArraySource):
-            return cls(None, None)
-        x = train.arrays[0] if isinstance(train.arrays, tuple) else train.arrays
-        if kind == "MinMax":
-            return cls(map_leaves(lambda a: a.min(axis=0), x), map_leaves(lambda a: _ones(np.ptp(a, axis=0)), x))
-        wide = map_leaves(lambda a: a.astype(np.float64), x)
-        return cls(map_leaves(lambda a: a.mean(axis=0), wide), map_leaves(lambda a: _ones(a.std(axis=0)), wide))
-
-    def __call__(self, source: Any) -> Any:
-        if self._shift is None or source is None:
-            return source
-        arrays = source.arrays
-        x = arrays[0] if isinstance(arrays, tuple) else arrays
-        flat = [
-            ((leaf - shift) / scale).astype(np.float32)
-            for leaf, shift, scale in zip(leaves(x), leaves(self._shift), leaves(self._scale), strict=True)
-        ]
-        scaled = iter(flat)
-        new_x = map_leaves(lambda _: next(scaled), x)
-        return ArraySource((new_x, *arrays[1:]) if isinstance(arrays, tuple) else new_x)
-
-
-def _ones(spread: np.ndarray) -> np.ndarray:
-    """A constant feature is shifted, not divided by zero."""
-    return np.where(spread == 0, 1, spread)

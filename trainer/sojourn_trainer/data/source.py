@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sojourn_trainer.data.prepare import Preparation
 
 Arrays = Any
 """An array, or a tuple, list or dict of arrays, all with the same first dimension."""
@@ -81,13 +84,20 @@ class Subset:
 
 @dataclass(frozen=True)
 class Data:
-    """What a job trains on and, optionally, what it is validated on after each epoch and tested on at the end."""
+    """What a job trains on and, optionally, what it is validated on after each epoch and tested on at the end.
+
+    Attributes:
+        preparation: what has been done to the inputs of all of these, for exported models to do it too.
+        unprepared: a few rows as they were before that.
+    """
 
     train: Source
     validation: Source | None = None
     test: Source | None = None
     shuffle: bool = True
     prefetch: int = 2
+    preparation: Preparation | None = None
+    unprepared: Source | None = None
 
 
 def leaves(arrays: Arrays) -> list[Any]:
@@ -126,13 +136,14 @@ def split(source: Source, fractions: Sequence[float], seed: int) -> list[Source]
     start = 0
     for fraction in fractions:
         stop = start + round(fraction * len(source))
-        parts.append(_subset(source, np.sort(order[start:stop])))
+        parts.append(subset(source, np.sort(order[start:stop])))
         start = stop
-    parts.append(_subset(source, np.sort(order[start:])))
+    parts.append(subset(source, np.sort(order[start:])))
     return parts
 
 
-def _subset(source: Source, rows: np.ndarray) -> Source:
+def subset(source: Source, rows: np.ndarray) -> Source:
+    """Some rows of a source, by number."""
     if isinstance(source, ArraySource):
         return ArraySource(source.fetch(rows))
     return Subset(source, rows)

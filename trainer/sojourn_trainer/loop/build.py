@@ -11,6 +11,7 @@ from keras.src import backend
 from keras.src.random import seed_generator
 from keras.src.trainers.compile_utils import CompileMetrics
 
+from sojourn.api.training import Optimizer as OptimizerSpec
 from sojourn.api.training import Training
 from sojourn.errors import InvalidInput
 from sojourn_trainer.data.source import Arrays, map_leaves
@@ -47,29 +48,59 @@ def _compile(model: keras.Model, training: Training) -> None:
                 hint="Call model.compile(...) in the task, or set spec.training.optimizer and spec.training.loss.",
             )
         return
+    if training.optimizer is not None and training.loss is None and not training.metrics and model.compiled:
+        _replace_optimizer(model, optimizer(training.optimizer))
+        return
     if training.optimizer is None or training.loss is None:
         raise InvalidInput(
             "spec.training names only some of optimizer, loss and metrics",
-            hint="Name both optimizer and loss (and metrics where wanted), or none of them and compile in the task.",
+            hint="Name both optimizer and loss (and metrics where wanted), or none of them and compile in the task; "
+            "the optimizer alone replaces that of a model that the task has compiled.",
         )
     model.compile(
-        optimizer=_keras_object(keras.optimizers, training.optimizer, "spec.training.optimizer"),
+        optimizer=optimizer(training.optimizer),
         loss=_keras_object(keras.losses, training.loss, "spec.training.loss"),
         metrics=list(training.metrics),
     )
 
 
-def _keras_object(registry: Any, named: Any, field: str) -> Any:
+def optimizer(spec: OptimizerSpec) -> keras.optimizers.Optimizer:
+    """The Keras optimizer that a manifest names, with its schedule.
+
+    Raises:
+        InvalidInput: Keras does not know it, its schedule, or one of the arguments.
+    """
+    field = "spec.training.optimizer"
+    if spec.schedule is None:
+        return _keras_object(keras.optimizers, spec, field)
+    kind = getattr(keras.optimizers.schedules, spec.schedule.name, None)
+    if not isinstance(kind, type):
+        raise InvalidInput(f"{field}.schedule.name: Keras knows no schedule {spec.schedule.name!r}")
+    try:
+        schedule = kind(**spec.schedule.args)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{field}.schedule.args: {error}") from error
+    return _keras_object(keras.optimizers, spec, field, learning_rate=schedule)
+
+
+def _replace_optimizer(model: keras.Model, new: keras.optimizers.Optimizer) -> None:
+    """What `compile` would do about the optimizer alone; it cannot be asked to leave loss and metrics as they are."""
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    model.optimizer = keras.optimizers.LossScaleOptimizer(new, name="loss_scale_optimizer") if scaled else new
+
+
+def _keras_object(registry: Any, named: Any, field: str, **more: Any) -> Any:
     try:
         found = registry.get(named.name)
     except ValueError as error:
         raise InvalidInput(f"{field}.name: Keras knows no {named.name!r}") from error
-    if not named.args:
+    arguments = {**named.args, **more}
+    if not arguments:
         return found
     kind = found if isinstance(found, type) else type(found)
     by_name = getattr(registry, named.name, kind)
     try:
-        return by_name(**named.args) if isinstance(by_name, type) else kind(**named.args)
+        return by_name(**arguments) if isinstance(by_name, type) else kind(**arguments)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{field}.args: {error}") from error
 

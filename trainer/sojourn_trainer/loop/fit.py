@@ -53,7 +53,7 @@ def train(session: Session, task: Task) -> keras.callbacks.History:
     with session.strategy.scope():
         feed = training_input(data, task, session)
         if session.rank == 0:
-            keep_golden_inputs(session, data.validation or data.train if isinstance(data, Data) else None)
+            keep_golden_inputs(session, data if isinstance(data, Data) else None)
         loop = TrainingLoop(session, task, feed, data if isinstance(data, Data) else None)
     # Outside of the scope, in which every call of a compiled step takes longer.
     return loop.run(total_steps(training.epochs, training.steps, feed.steps_per_epoch))
