@@ -31,6 +31,11 @@ def test_a_killed_worker_costs_only_the_steps_since_the_last_commit(
     node.until_committed(10)
     _wait_for_metric(ray_head, "ray_sojourn_step{")
     worker = _workers(ray_head)[0]
+    assert _has_tensorflow(worker)
+    (driver,) = node.descendants("sojourn_trainer.driver")
+    helpers = [pid for word in ("CoordinatorActor", "TrainController") for pid in _processes(ray_head, word)]
+    assert len(helpers) >= 2
+    assert not [command_of(pid) for pid in (node.process.pid, driver, *helpers) if _has_tensorflow(pid)]
     os.kill(worker, signal.SIGKILL)
     assert node.finish() == 0
     (lost,) = node.of(events.AttemptFailed)
@@ -110,7 +115,17 @@ def _wait_for_metric(head: RayNode, name: str) -> None:
 
 def _workers(head: RayNode) -> list[int]:
     """Process ids of Ray Train's workers below the head."""
+    return _processes(head, "RayTrainWorker")
+
+
+def _processes(head: RayNode, word: str) -> list[int]:
+    """Process ids below the head whose command line holds a word; there is at least one."""
     assert head.process is not None
-    found = [pid for pid in below(head.process.pid) if "RayTrainWorker" in command_of(pid)]
+    found = [pid for pid in below(head.process.pid) if word in command_of(pid)]
     assert found, [command_of(pid) for pid in below(head.process.pid)]
     return found
+
+
+def _has_tensorflow(pid: int) -> bool:
+    """Whether a living process has loaded TensorFlow's library."""
+    return "libtensorflow" in Path(f"/proc/{pid}/maps").read_text()
