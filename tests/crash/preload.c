@@ -189,6 +189,24 @@ static ssize_t do_pread(int file, void *data, size_t size, off_t offset) {
 ssize_t pread(int file, void *data, size_t size, off_t offset) { return do_pread(file, data, size, offset); }
 ssize_t pread64(int file, void *data, size_t size, off64_t offset) { return do_pread(file, data, size, offset); }
 
+/* Python gives one buffer, and calls preadv2 where there is one. */
+static ssize_t do_preadv(int file, const struct iovec *parts, int count, off_t offset, int flags) {
+  if (count == 1 && !flags) return do_pread(file, parts->iov_base, parts->iov_len, offset);
+  return syscall(SYS_preadv2, file, parts, (long)count, offset, 0L, flags);
+}
+ssize_t preadv(int file, const struct iovec *parts, int count, off_t offset) {
+  return do_preadv(file, parts, count, offset, 0);
+}
+ssize_t preadv64(int file, const struct iovec *parts, int count, off64_t offset) {
+  return do_preadv(file, parts, count, offset, 0);
+}
+ssize_t preadv2(int file, const struct iovec *parts, int count, off_t offset, int flags) {
+  return do_preadv(file, parts, count, offset, flags);
+}
+ssize_t preadv64v2(int file, const struct iovec *parts, int count, off64_t offset, int flags) {
+  return do_preadv(file, parts, count, offset, flags);
+}
+
 #define ON_FILE(name, kind, parameters, call)               \
   int name parameters {                                     \
     if (!name_of(file)) return (int)(call);                 \

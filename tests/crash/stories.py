@@ -272,7 +272,7 @@ def _train(log: RunLog, clock: Clock, attempt: str, steps: tuple[int, ...], tell
     tell(f"attempt {attempt}")
     sweep_interrupted(log)
     if log.state.latest:
-        CheckpointReader(log.store, log.prefix, log.state.latest).read()
+        CheckpointReader(log.store, log.prefix, log.state.latest).read(streams=1)
     for step in steps:
         commit_step(log, step)
         tell(f"committed {step}")

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 
 from helpers import races
+from helpers.checkpoints import write_checkpoint
 from helpers.logs import PREFIX, account, created
 from helpers.store_servers import Server, free_ports
-from sojourn.errors import StoreError
+from sojourn.checkpoint.digest import CHUNK_BYTES
+from sojourn.checkpoint.reader import CheckpointReader
+from sojourn.errors import CorruptData, StoreError
 from sojourn.runlog.log import RunLog
 from sojourn.runlog.verify import verify_chain
 from sojourn.store.base import KeyExists, StoreDenied
@@ -94,6 +98,27 @@ def test_wrong_credentials(s3: Server) -> None:
     with pytest.raises(StoreError, match="403") as caught:
         open_store(s3.address, wrong).put("a", b"")
     assert "credentials" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_read_by_ranges_of_whole_chunks(s3: Server) -> None:
+    store = s3.store("ranges")
+    tensors = {f"t{n}": np.random.default_rng(n).integers(0, 255, CHUNK_BYTES + n, np.uint8) for n in range(2)}
+    _, commit = write_checkpoint(store, "run", "data/1-1-u", {**tensors, "small": np.arange(3.0)}, shards=2)
+    reader = CheckpointReader(store, "run", commit)
+    read = reader.read()
+    assert all(read[name].tobytes() == array.tobytes() for name, array in tensors.items())
+    key = "run/data/1-1-u/ckpt.data-00001-of-00002"
+    data = store.read(key)
+    store.put(key, data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(CorruptData, match=r"data-00001-of-00002, chunk 1 .*do not match"):
+        reader.read()
+    store.put(key, data[:CHUNK_BYTES])
+    with pytest.raises(CorruptData, match="the file ends after 8388608 of 8388609 bytes"):
+        reader.read()
+    store.delete(key)
+    with pytest.raises(CorruptData, match="the file is missing"):
+        reader.read()
 
 
 @pytest.mark.slow
