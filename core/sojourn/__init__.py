@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sojourn.client.http import PredictFailed
     from sojourn.client.predict import Predictor, predict
     from sojourn.client.run import run, wait
+    from sojourn.client.sign import sign, signer, trust
     from sojourn.client.transfer import copy, move
     from sojourn.client.verify import verify
     from sojourn.report.write import write_report
@@ -35,6 +36,7 @@ _HOMES = {
     "sojourn.client.http": ("PredictFailed",),
     "sojourn.client.predict": ("Predictor", "predict"),
     "sojourn.client.run": ("run", "wait"),
+    "sojourn.client.sign": ("sign", "signer", "trust"),
     "sojourn.client.transfer": ("copy", "move"),
     "sojourn.client.verify": ("verify",),
     "sojourn.report.write": ("write_report",),
@@ -62,6 +64,9 @@ __all__ = [
     "predict",
     "run",
     "runs",
+    "sign",
+    "signer",
+    "trust",
     "verify",
     "wait",
     "write_report",

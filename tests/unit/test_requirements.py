@@ -20,7 +20,7 @@ SETS: dict[str, list[str]] = {
     "mover": ["mover"],
     "trainer": ["trainer"],
     "serving": ["serving"],
-    "dev": ["operator", "cluster", "mover", "trainer", "serving", "report", "dev"],
+    "dev": ["operator", "cluster", "mover", "signing", "trainer", "serving", "report", "dev"],
 }
 FORBIDDEN = {
     "base": {"tensorflow", "tensorflow-cpu", "keras", "ray", "kubernetes"},

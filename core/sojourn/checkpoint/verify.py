@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sojourn.checkpoint.bundle import INDEX_FILE, decode_index
-from sojourn.checkpoint.files import FileSet, check_size, load_file_set, read_verified
+from sojourn.checkpoint.files import FileSet, check_size, load_file_set
+from sojourn.checkpoint.hashing import Span, digests
 from sojourn.checkpoint.manifest import Manifest
-from sojourn.checkpoint.reader import load_manifest, read_chunk
+from sojourn.checkpoint.reader import load_manifest
+from sojourn.checkpoint.records import FileRecord
 from sojourn.errors import CorruptData
 from sojourn.runlog.entries import Head
 from sojourn.runlog.log import RunLog
@@ -19,6 +21,9 @@ from sojourn.store.base import Store
 
 Progress = Callable[[int, int], None]
 """Called with the bytes checked so far and the bytes to check in all."""
+
+Also = Callable[[FileSet, CommitInfo | ExportInfo], None]
+"""What else a caller demands of a checkpoint or an export, such as a signature; it raises CorruptData."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was checked, and what is wrong with it. `bytes` are those read and digested."""
+    """What was checked, and what is wrong with it. `bytes` are those read and digested, `signers` who signed it."""
 
     entries: int
     checkpoints: int
@@ -40,6 +45,7 @@ class VerifyReport:
     chunks: int
     bytes: int
     problems: tuple[Problem, ...]
+    signers: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -49,14 +55,14 @@ class VerifyReport:
 @dataclass
 class _Tally:
     progress: Progress
+    also: Also
     total: int = 0
     files: int = 0
     chunks: int = 0
     bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
 
-    def chunk(self, size: int) -> None:
-        self.chunks += 1
+    def read(self, size: int) -> None:
         self.bytes += size
         self.progress(self.bytes, max(self.total, self.bytes))
 
@@ -68,25 +74,44 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def verify_checkpoint(store: Store, run_prefix: str, commit: CommitInfo, progress: Progress = _silent) -> VerifyReport:
+def _nothing(files: FileSet, info: CommitInfo | ExportInfo) -> None:
+    pass
+
+
+def verify_checkpoint(
+    store: Store, run_prefix: str, commit: CommitInfo, progress: Progress = _silent, also: Also = _nothing
+) -> VerifyReport:
     """Check one checkpoint: its manifest's digest, every file's every chunk, and that index and manifest agree.
 
     Damage is reported, not raised. Raises StoreError when the store cannot be read.
     """
-    tally = _Tally(progress, commit.bytes)
+    tally = _Tally(progress, also, commit.bytes)
     _check_checkpoint(store, run_prefix, commit, tally)
     return tally.report(0, 1, 0)
 
 
-def verify_run(log: RunLog, *, expect_head: Head | None = None, progress: Progress = _silent) -> VerifyReport:
+def verify_export(
+    store: Store, run_prefix: str, export: ExportInfo, progress: Progress = _silent, also: Also = _nothing
+) -> VerifyReport:
+    """Check one export in the same way."""
+    tally = _Tally(progress, also, export.bytes)
+    _check_export(store, run_prefix, export, tally)
+    return tally.report(0, 0, 1)
+
+
+def verify_run(
+    log: RunLog, *, expect_head: Head | None = None, progress: Progress = _silent, also: Also = _nothing
+) -> VerifyReport:
     """Check a run: its log from the first entry, then every checkpoint and export that exists.
 
     Args:
         expect_head: an entry that the log must hold: without one, a log whose tail was cut off is still a log.
+        progress: see Progress.
+        also: called for every checkpoint and export whose manifest is the one that the log names.
 
     Damage is reported, not raised, so that one bad chunk does not hide another. Raises StoreError.
     """
-    tally = _Tally(progress)
+    tally = _Tally(progress, also)
     entries = 0
     try:
         entries = verify_chain(log, expect_head).entries
@@ -115,7 +140,10 @@ def _check_checkpoint(store: Store, run_prefix: str, commit: CommitInfo, tally: 
     with _reported(tally, folder):
         manifest = load_manifest(store, run_prefix, commit)
         before = len(tally.problems)
-        _check_files(store, load_file_set(store, folder, commit.manifest), tally)
+        files = load_file_set(store, folder, commit.manifest)
+        with _reported(tally, folder):
+            tally.also(files, commit)
+        _check_files(store, files, tally)
         if len(tally.problems) == before:
             _check_agreement(store, folder, manifest, commit)
 
@@ -123,7 +151,10 @@ def _check_checkpoint(store: Store, run_prefix: str, commit: CommitInfo, tally: 
 def _check_export(store: Store, run_prefix: str, export: ExportInfo, tally: _Tally) -> None:
     folder = f"{run_prefix}/{export.key}"
     with _reported(tally, folder):
-        _check_files(store, load_file_set(store, folder, export.manifest), tally)
+        files = load_file_set(store, folder, export.manifest)
+        with _reported(tally, folder):
+            tally.also(files, export)
+        _check_files(store, files, tally)
 
 
 def _check_files(store: Store, files: FileSet, tally: _Tally) -> None:
@@ -131,12 +162,35 @@ def _check_files(store: Store, files: FileSet, tally: _Tally) -> None:
         tally.files += 1
         with _reported(tally, files.folder):
             check_size(store, files.folder, file)
-            for number in range(len(file.chunks)):
-                with _reported(tally, files.folder):
-                    tally.chunk(len(read_chunk(store, files.folder, file, number, files.chunk_bytes)))
-            if not file.chunks:
-                for data in read_verified(store, files.folder, file, files.chunk_bytes):
-                    tally.chunk(len(data))
+    parts = [part for file in files.files for part in _parts(files, file)]
+    hashed = digests(store, [part.span for part in parts], tally.read)
+    for part, found in zip(parts, hashed, strict=True):
+        with _reported(tally, files.folder):
+            if isinstance(found, CorruptData):
+                raise CorruptData(f"{part.where}: {found.message}", hint=found.hint)
+            if f"blake3:{found.hex()}" != part.digest:
+                raise CorruptData(f"{part.where}: the bytes do not match the {part.source} digest")
+            tally.chunks += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    span: Span
+    digest: str
+    where: str
+    source: str
+
+
+def _parts(files: FileSet, file: FileRecord) -> Iterator[_Part]:
+    """What of a file has a digest: its chunks, or the whole where it has none."""
+    key, size = f"{files.folder}/{file.name}", files.chunk_bytes
+    if not file.chunks:
+        yield _Part(Span(key, 0, file.size), file.digest, key, "recorded")
+    for number, digest in enumerate(file.chunks):
+        start = number * size
+        length = min(size, file.size - start)
+        where = f"{key}, chunk {number} (bytes {start} to {start + length - 1})"
+        yield _Part(Span(key, start, length), digest, where, "manifest's")
 
 
 def _check_agreement(store: Store, folder: str, manifest: Manifest, commit: CommitInfo) -> None:

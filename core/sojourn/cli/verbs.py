@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[Verb, ...]] = {
         Verb("report", "Write a run's history as one HTML page.", "report"),
         Verb("compare", "Compare the variables of two checkpoints."),
         Verb("verify", "Check a run's log and data against their digests."),
+        Verb("sign", "Sign a checkpoint, an export or a model's folder.", "signing"),
     ),
     "Move": (
         Verb("copy", "Copy a run to another store."),

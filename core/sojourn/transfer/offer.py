@@ -15,6 +15,9 @@ from sojourn.errors import CorruptData
 from sojourn.runlog.codec import from_json, to_json
 from sojourn.runlog.entries import canonical
 from sojourn.runlog.log import RunLog
+from sojourn.signing.bundle import MAX_BYTES
+from sojourn.signing.statement import SIGNATURE_FILE
+from sojourn.store.base import KeyMissing, Store
 from sojourn.transfer.plan import Carry, FolderCopy, Origin
 
 FORMAT = 1
@@ -29,12 +32,14 @@ class OfferedFolder:
         target: key relative to the new run's folder.
         manifest: the manifest.json that lists the files, as stored; "" where there is none.
         files: the files, where no manifest lists them.
+        signature: the signature that lies beside them, as stored; "" where there is none.
     """
 
     source: str
     target: str
     manifest: str = ""
     files: tuple[FileRecord, ...] = ()
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,11 @@ class Offer:
         expected = {commit.checkpoint: commit.manifest for commit in self.carry.commits}
         expected |= {export.key: export.manifest for export in self.carry.exports}
         return [
-            FolderCopy(_file_set(folder, expected.get(folder.target, "")), f"{prefix}/{folder.target}")
+            FolderCopy(
+                _file_set(folder, expected.get(folder.target, "")),
+                f"{prefix}/{folder.target}",
+                folder.signature.encode(),
+            )
             for folder in self.folders
             if folder.target not in stay
         ]
@@ -98,7 +107,16 @@ def make_offer(log: RunLog, carry: Carry, *, store: str = "", store_id: str = ""
 
 
 def _listed(log: RunLog, source: str, target: str, manifest: str) -> OfferedFolder:
-    return OfferedFolder(source, target, load_file_set(log.store, source, manifest).manifest.decode())
+    files = load_file_set(log.store, source, manifest)
+    return OfferedFolder(source, target, files.manifest.decode(), signature=_signature(log.store, source))
+
+
+def _signature(store: Store, folder: str) -> str:
+    """It comes along as it is: whoever demands signatures finds out whether it is any good."""
+    try:
+        return store.read(f"{folder}/{SIGNATURE_FILE}", 0, MAX_BYTES).decode(errors="replace")
+    except KeyMissing:
+        return ""
 
 
 def _file_set(folder: OfferedFolder, expected: str) -> FileSet:

@@ -15,6 +15,7 @@ from sojourn.runlog.codec import to_json
 from sojourn.runlog.entries import MAX_ENTRY_BYTES, canonical
 from sojourn.runlog.records import Commit, CommitInfo, Created, ExportInfo, Parent
 from sojourn.runlog.state import RunState
+from sojourn.signing.statement import SIGNATURE_FILE
 
 Choice = Literal["All", "Needed"]
 """Which checkpoints come along: all that exist, or the newest (to go on from) and the best (to export)."""
@@ -57,10 +58,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class FolderCopy:
-    """A folder of files and the key that it is to have in the target store."""
+    """A folder of files, the key that it is to have in the target store, and the signature beside them (b"": none)."""
 
     files: FileSet
     target: str
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,13 @@ def plan_files(folders: Sequence[FolderCopy], prefix: str, present: Mapping[str,
 
 
 def manifests(folders: Sequence[FolderCopy]) -> dict[str, bytes]:
-    """Key in the target and bytes of each folder's manifest; folders without one are left out."""
-    return {f"{folder.target}/{MANIFEST_FILE}": folder.files.manifest for folder in folders if folder.files.manifest}
+    """Key in the target and bytes of each folder's signature and manifest, as far as it has them."""
+    found = {}
+    for folder in folders:
+        for name, data in ((SIGNATURE_FILE, folder.signature), (MANIFEST_FILE, folder.files.manifest)):
+            if data:
+                found[f"{folder.target}/{name}"] = data
+    return found
 
 
 def copy_id(origin: Origin, target: str, name: str, namespace: str) -> str:
