@@ -160,6 +160,10 @@ def test_it_resumes_as_a_kubectl_plugin(submitted: Shell) -> None:
     command = [str(submitted.cluster.kubectl_path), "sojourn", "resume", "numbers", *submitted.where]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
     assert done.stdout.startswith("Resumed."), done.stderr
+    # And it asks kubectl_complete-sojourn when the tab key is pressed: this is what its scripts for shells call.
+    command = [str(submitted.cluster.kubectl_path), "__complete", "sojourn", "resume", *submitted.where, "numb"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    assert done.stdout.splitlines() == ["numbers", ":4"], done.stderr
     step = submitted.job().status["lastCommit"]["step"]
     until(lambda: submitted.job().status.get("step", 0) > step, "it trains again", submitted)
     tree = submitted("status", "numbers")
