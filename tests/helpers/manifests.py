@@ -167,6 +167,27 @@ BROKEN_JOBS: Final = (
     Broken({"spec.data.source": {}}, "spec.data.source", "exactly one of builtin, npz, csv, tfrecord"),
     Broken({"spec.data.source.csv": {"path": "a.csv", "label": "y"}}, "spec.data.source", "exactly one of"),
     Broken({"spec.data.source": {"csv": {"path": "a.csv"}}}, "spec.data.source.csv.label"),
+    Broken(
+        {
+            "spec.data.source": {
+                "tfrecord": {
+                    "path": "a",
+                    "inputs": [{"name": "x", "form": "Image", "shape": [8]}],
+                    "label": {"name": "y"},
+                }
+            }
+        },
+        "spec.data.source.tfrecord.inputs[0].shape",
+        "an Image has shape",
+    ),
+    Broken({"spec.data.source": {"images": {"path": "a", "height": 0, "width": 8}}}, "spec.data.source.images.height"),
+    Broken({"spec.data.fillMissing": {"mean": {}, "median": {}}}, "spec.data.fillMissing", "exactly one of"),
+    Broken({"spec.data.outliers": {"action": "Clip"}}, "spec.data.outliers", "exactly one of quantile and zScore"),
+    Broken(
+        {"spec.data.outliers": {"quantile": {"lower": 0.9, "upper": 0.1}}},
+        "spec.data.outliers.quantile.lower",
+        "lower must be less than upper",
+    ),
     Broken({"spec.data.normalize": "Max"}, "spec.data.normalize"),
     Broken({"spec.data.split": {"validation": 1}}, "spec.data.split.validation"),
     Broken({"spec.data.split": {"validation": 0.5, "test": 0.5}}, "spec.data.split", "sum must be less than 1"),

@@ -47,6 +47,24 @@ VALID_CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (JOB, {"spec.strategy": "TPUStrategy", "spec.workers.tpu": {"accelerator": "tpu-v5e", "topology": "2x2x4"}}),
     (JOB, {"spec.training": {"globalBatchSize": 2, "steps": 1, "mode": "Fast", "threads": {"intraOp": 0}}}),
     (JOB, {"spec.data.split": {"validation": 0.2, "test": 0.7}}),
+    (
+        JOB,
+        {
+            "spec.data": {
+                "source": {
+                    "tfrecord": {
+                        "path": "/data",
+                        "inputs": [{"name": "x", "shape": [3]}, {"name": "p", "form": "Image", "shape": [8, 8, 3]}],
+                        "label": {"name": "y", "form": "Int"},
+                    }
+                },
+                "fillMissing": {"constant": {"value": -1.5}},
+                "outliers": {"zScore": {"limit": 4.0}, "action": "Drop"},
+                "normalize": "Standard",
+            }
+        },
+    ),
+    (JOB, {"spec.data.source": {"images": {"path": "/data", "height": 8, "width": 8, "colour": "Grey"}}}),
     (JOB, {"spec.data": None, "spec.checkpoint": None}),
     (JOB, {"spec.restoreFrom": {"checkpoint": "other@12", "store": {"uri": "pvc://claim/runs"}}}),
     (JOB, {"spec.export": {"formats": ["SavedModel", "Keras", "H5"]}}),
