@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sojourn.checkpoint.verify import VerifyReport
+    from sojourn.client.begin import init, validate
     from sojourn.client.chapter import Chapter
     from sojourn.client.chapters import History
     from sojourn.client.compare import Comparison, Difference, compare
+    from sojourn.client.export import Exported, export
     from sojourn.client.handle import Handle, Outcome, RunFailed
     from sojourn.client.history import history, runs
     from sojourn.client.http import PredictFailed
     from sojourn.client.predict import Predictor, predict
     from sojourn.client.run import run, wait
+    from sojourn.client.serve import Server, serve
     from sojourn.client.sign import sign, signer, trust
     from sojourn.client.transfer import copy, move
     from sojourn.client.verify import verify
@@ -28,7 +31,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "sojourn.checkpoint.verify": ("VerifyReport",),
+    "sojourn.client.begin": ("init", "validate"),
     "sojourn.client.compare": ("Comparison", "Difference", "compare"),
+    "sojourn.client.export": ("Exported", "export"),
     "sojourn.client.handle": ("Handle", "Outcome", "RunFailed"),
     "sojourn.client.chapter": ("Chapter",),
     "sojourn.client.chapters": ("History",),
@@ -36,6 +41,7 @@ _HOMES = {
     "sojourn.client.http": ("PredictFailed",),
     "sojourn.client.predict": ("Predictor", "predict"),
     "sojourn.client.run": ("run", "wait"),
+    "sojourn.client.serve": ("Server", "serve"),
     "sojourn.client.sign": ("sign", "signer", "trust"),
     "sojourn.client.transfer": ("copy", "move"),
     "sojourn.client.verify": ("verify",),
@@ -48,25 +54,31 @@ __all__ = [
     "Chapter",
     "Comparison",
     "Difference",
+    "Exported",
     "Handle",
     "History",
     "Outcome",
     "PredictFailed",
     "Predictor",
     "RunFailed",
+    "Server",
     "TransferResult",
     "VerifyReport",
     "__version__",
     "compare",
     "copy",
+    "export",
     "history",
+    "init",
     "move",
     "predict",
     "run",
     "runs",
+    "serve",
     "sign",
     "signer",
     "trust",
+    "validate",
     "verify",
     "wait",
     "write_report",

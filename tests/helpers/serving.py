@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sojourn.client.export import Exported
 from sojourn.runlog.log import RunLog
 from sojourn.store.posix import PosixStore
 
@@ -26,13 +27,14 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Digits:
-    """The MLP of sojourn_trainer.tasks.mlp with known weights, exported in all formats by the command line."""
+    """The MLP of sojourn_trainer.tasks.mlp with known weights, exported in all formats, and what was said meanwhile."""
 
     store: PosixStore
     log: RunLog
     weights: dict[str, np.ndarray]
     images: np.ndarray
-    printed: dict[str, Any]
+    exported: Exported
+    stages: list[str]
 
     @property
     def folder(self) -> Path:

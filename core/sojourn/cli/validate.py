@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from sojourn.api import Loaded, Problem, TrainingJob
+    from sojourn.api import Loaded, TrainingJob
 
 
 @click.command(short_help="Check manifests and say what is wrong with them.")
@@ -19,17 +19,9 @@ def validate(files: tuple[str, ...], quiet: bool) -> None:
     FILES are YAML or JSON, with one document or several; - is standard input. Nothing is started or changed.
     The exit code is 2 where something is wrong.
     """
-    from sojourn.api import InvalidManifest, load_manifests
+    from sojourn.client.begin import validate as check
 
-    loaded: list[Loaded] = []
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            loaded += load_manifests(file)
-        except InvalidManifest as error:
-            problems += error.problems
-    if problems:
-        raise InvalidManifest(problems)
+    loaded = check(*files)
     if not quiet:
         for item in loaded:
             click.echo(summary(item))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from helpers.serving import Digits, Server, eventually, sojourn, start_server
+import sojourn
+from helpers.serving import Digits, Server, eventually, start_server
 from helpers.trained import JobFiles, make_run
 from sojourn.store.posix import PosixStore
 
@@ -29,10 +29,10 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     images = random.random((16, 8, 8))
     store = PosixStore(tmp_path_factory.mktemp("store"))
     log = make_run(store, "digits", JobFiles("sojourn_trainer.tasks.mlp:build", {}, golden={"x0": images}), tensors)
-    done = sojourn("export", "digits", "--store", str(store.root), "--format", "savedmodel,keras,h5", "-o", "json")
-    assert done.returncode == 0, done.stderr
+    stages: list[str] = []
+    done = sojourn.export("digits", store=store.root, formats=("savedmodel", "keras", "h5"), progress=stages.append)
     log.refresh()
-    return Digits(store, log, weights, images.astype(np.float32), json.loads(done.stdout))
+    return Digits(store, log, weights, images.astype(np.float32), done, stages)
 
 
 @pytest.fixture(scope="session")

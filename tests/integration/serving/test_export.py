@@ -74,7 +74,10 @@ def test_the_log_and_the_manifest_say_what_was_exported(digits: Digits) -> None:
 
     assert (entry.version, entry.key, entry.step) == (1, "export/1", 100)
     assert entry.formats == ("SavedModel", "Keras", "H5")
-    assert entry.manifest == digits.printed["entry"]["manifest"]
+    assert (digits.exported.digest, digits.exported.version) == (entry.manifest, entry.version)
+    assert set(digits.exported.differences) == {"SavedModel", "Keras", "H5"}
+    assert max(digits.exported.differences.values()) < 1e-5
+    assert any(line.startswith("building ") and line.endswith(" from step 100") for line in digits.stages)
     assert manifest["checkpoint"] == digits.log.state.commits[0].checkpoint
     assert manifest["commit"] == digits.log.state.commits[0].manifest
     assert manifest["model"]["inputs"] == [{"name": "image", "dtype": "float32", "shape": [None, 8, 8]}]

@@ -4,9 +4,11 @@ import ast
 
 import pytest
 
-from sojourn.api import TrainingJob, load_manifests
-from sojourn.cli.init import job_name
+import sojourn as sojourn_api
+from sojourn.api import InvalidManifest, TrainingJob, load_manifests
+from sojourn.client.begin import job_name
 from sojourn.client.jobs import load_job
+from sojourn.errors import Refused
 from sojourn.task.archive import pack
 
 
@@ -22,6 +24,20 @@ def test_init_writes_a_job_that_is_valid_as_it_is(sojourn, tmp_path):
     build = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
     assert {argument.arg for argument in build.args.args} == set(job.spec.task.args)
     assert pack(folder).files == ("job.yaml", "task.py")
+
+
+def test_from_python_the_same(tmp_path):
+    written = sojourn_api.init(tmp_path / "digits")
+    assert [path.name for path in written] == ["job.yaml", "task.py"]
+    with pytest.raises(Refused, match="already has"):
+        sojourn_api.init(tmp_path / "digits")
+    (loaded,) = sojourn_api.validate(written[0])
+    assert (loaded.obj.name, loaded.file) == ("digits", str(written[0]))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(written[0].read_text().replace("globalBatchSize", "globalBatchsize"))
+    with pytest.raises(InvalidManifest) as found:
+        sojourn_api.validate(written[0], broken, broken)
+    assert [problem.file for problem in found.value.problems].count(str(broken)) == len(found.value.problems) >= 2
 
 
 def test_init_overwrites_only_on_request(sojourn, tmp_path):
