@@ -110,7 +110,7 @@ class CheckpointReader:
             part = min(entry.length - filled, len(chunk) - within)
             raw[filled : filled + part] = np.frombuffer(chunk, np.uint8, part, within)
             filled += part
-        return _shaped(raw, entry)
+        return self.shaped(name, raw)
 
     def read(self, names: Iterable[str] | None = None, *, streams: int | None = None) -> dict[str, npt.NDArray[Any]]:
         """Several tensors, all by default, as `fill` reads them, in new arrays. Raises as `fill`."""
@@ -118,7 +118,7 @@ class CheckpointReader:
             name: np.empty(self.entry(name).length, np.uint8) for name in (self._tensors if names is None else names)
         }
         self.fill({name: array.data for name, array in raw.items()}, streams=streams)
-        return {name: _shaped(array, self.entry(name)) for name, array in raw.items()}
+        return {name: self.shaped(name, array) for name, array in raw.items()}
 
     def fill(self, targets: Mapping[str, memoryview], *, streams: int | None = None) -> None:
         """Read tensors' bytes into memory that is there already; on return all of them are verified.
@@ -148,6 +148,11 @@ class CheckpointReader:
             Origin(self._store, self._folder, self.manifest), plan_reads(self.manifest, entries), targets, streams
         )
 
+    def shaped(self, name: str, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """A tensor's bytes as an array of its type and shape, without a copy. Raises NotFound."""
+        entry = self.entry(name)
+        return raw.view(dtypes.by_name(entry.dtype).numpy).reshape(entry.shape)
+
     def _chunk(self, shard: int, number: int) -> bytes:
         data = self._chunks.pop((shard, number), None)
         if data is None:
@@ -157,7 +162,3 @@ class CheckpointReader:
                 self._chunks.popitem(last=False)
         self._chunks[shard, number] = data
         return data
-
-
-def _shaped(raw: npt.NDArray[np.uint8], entry: TensorEntry) -> npt.NDArray[Any]:
-    return raw.view(dtypes.by_name(entry.dtype).numpy).reshape(entry.shape)

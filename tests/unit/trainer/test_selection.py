@@ -18,9 +18,25 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
     found = select(HERE, SAVED, lambda _: True, lambda _: False)
     assert found.taken == ("model/trunk/kernel",)
     assert found.problems == (
-        "missing in the checkpoint: optimizer/trunk/momentum; of another form: model/head/kernel "
-        "(saved float32 [2, 3], here float32 [4, 3]); only in the checkpoint: model/old/bias"
+        "missing in the checkpoint: optimizer/trunk/momentum (float32 [2, 3]); of another form: model/head/kernel "
+        "(saved float32 [2, 3], here float32 [4, 3]); only in the checkpoint: model/old/bias (float32 [2, 3])"
     )
+
+
+def test_a_renamed_layer_is_told_with_the_name_that_it_had() -> None:
+    here = {"model/dense_1/kernel": SMALL}
+    saved = {"model/dense_2/kernel": LARGE, "model/dense/kernel": SMALL, "model/other": SMALL}
+    assert select(here, saved, lambda _: True, lambda _: False).problems == (
+        "missing in the checkpoint: model/dense_1/kernel (float32 [2, 3]; the nearest name there is "
+        "model/dense/kernel); only in the checkpoint: model/dense/kernel (float32 [2, 3]), "
+        "model/dense_2/kernel (float32 [4, 3]), model/other (float32 [2, 3])"
+    )
+
+
+def test_long_lists_are_cut() -> None:
+    here = {f"model/{number}": SMALL for number in range(20)}
+    said = select(here, {}, lambda _: True, lambda _: False).problems
+    assert said.endswith("model/7 (float32 [2, 3]) and 12 more")
 
 
 def test_what_was_not_asked_for_is_no_problem() -> None:

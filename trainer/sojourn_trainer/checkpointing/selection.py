@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from sojourn.errors import InvalidInput
@@ -35,6 +36,7 @@ class Selection:
         missing: names that were asked for, and that the checkpoint lacks.
         mismatched: (name, saved form, form here) of those that differ.
         extra: the checkpoint's tensors of that sort for which there is no variable here.
+        forms: of what is missing, as it is here, and of what is extra, as it was saved.
     """
 
     taken: tuple[str, ...]
@@ -42,19 +44,29 @@ class Selection:
     missing: tuple[str, ...]
     mismatched: tuple[tuple[str, Form, Form], ...]
     extra: tuple[str, ...]
+    forms: Mapping[str, Form]
 
     @property
     def problems(self) -> str:
         """What does not fit, in words; "" if all does."""
         said = []
         if self.missing:
-            said.append(f"missing in the checkpoint: {_listed(self.missing)}")
+            shown = [self._missing(name) for name in self.missing[:_SHOWN]]
+            said.append(f"missing in the checkpoint: {_listed(shown, len(self.missing))}")
         if self.mismatched:
             pairs = [f"{name} (saved {saved}, here {here})" for name, saved, here in self.mismatched]
             said.append(f"of another form: {_listed(pairs)}")
         if said and self.extra:
-            said.append(f"only in the checkpoint: {_listed(self.extra)}")
+            extra = [f"{name} ({self.forms[name]})" for name in self.extra]
+            said.append(f"only in the checkpoint: {_listed(extra)}")
         return "; ".join(said)
+
+    def _missing(self, name: str) -> str:
+        """With the extra name that is most like it, of the same form if there is one: the layer may be renamed."""
+        form = self.forms[name]
+        alike = [other for other in self.extra if self.forms[other] == form]
+        near = get_close_matches(name, alike, 1) or get_close_matches(name, self.extra, 1)
+        return f"{name} ({form}{f'; the nearest name there is {near[0]}' if near else ''})"
 
     @property
     def summary(self) -> str:
@@ -82,12 +94,14 @@ def select(
     missing = [name for name in asked if name not in saved]
     mismatched = [(name, saved[name], here[name]) for name in asked if name in saved and saved[name] != here[name]]
     differ = {name for name, _, _ in mismatched}
+    extra = tuple(sorted(name for name in saved if name not in here and wanted(name)))
     return Selection(
         taken=tuple(name for name in asked if name in saved and name not in differ),
         fresh=tuple(name for name in here if not wanted(name) or (name in missing and may_lack(name))),
         missing=tuple(name for name in missing if not may_lack(name)),
         mismatched=tuple(mismatched),
-        extra=tuple(sorted(name for name in saved if name not in here and wanted(name))),
+        extra=extra,
+        forms={**{name: here[name] for name in missing}, **{name: saved[name] for name in extra}},
     )
 
 
@@ -112,6 +126,7 @@ def require_matches(patterns: Sequence[str], names: Sequence[str]) -> None:
             )
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+def _listed(names: Sequence[str], total: int | None = None) -> str:
+    count = len(names) if total is None else total
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from sojourn.checkpoint.reader import CheckpointReader
 from sojourn.errors import CorruptData, InvalidInput, StoreError
 from sojourn.runlog.records import CommitInfo
 from sojourn_trainer.checkpointing.interval import FIRST_SECONDS
-from sojourn_trainer.checkpointing.restore import read_prefixed, restore_part, restore_state
+from sojourn_trainer.checkpointing.restore import dropped, restore_part, restore_state
 from sojourn_trainer.checkpointing.saver import Saver, SaverSettings, ShardPlace
 from sojourn_trainer.checkpointing.snapshot import SnapshotPool
 from sojourn_trainer.data.distribute import TrainingInput
@@ -32,6 +33,8 @@ from sojourn_trainer.state.variables import list_state
 from sojourn_trainer.workers.assignment import Request, SaveId
 
 _RETRY_SECONDS = 10.0
+_CALLBACKS = "callbacks/"
+_SHOWN = 8
 
 
 class Boundary:
@@ -69,7 +72,7 @@ class Boundary:
         self._meter = CostMeter() if auto and session.rank == 0 else None
         self._stepped = False
         self.saved_input: dict[str, np.ndarray] = {}
-        self._callback_restore: CheckpointReader | None = None
+        self._callback_restore: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None
         self._flag_tensors: dict[Flags, tf.Tensor] = {}
 
     def restore(self) -> RunPosition:
@@ -89,10 +92,8 @@ class Boundary:
     def restore_callbacks(self) -> None:
         """Give callbacks their saved state; Keras resets them in `on_train_begin`, so call it after that."""
         if self._callback_restore is not None:
-            reader, self._callback_restore = self._callback_restore, None
-            callback_state.restore(
-                self._callbacks, dict(reader.manifest.meta.callbacks), read_prefixed(reader, "callbacks/")
-            )
+            (plain, arrays), self._callback_restore = self._callback_restore, None
+            callback_state.restore(self._callbacks, plain, arrays)
 
     def flags(self, end_training: bool) -> tf.Tensor:
         """This worker's flags for the next step, float32 [FLAG_COUNT]."""
@@ -254,10 +255,19 @@ class Boundary:
         reader = CheckpointReader(self._session.store, self._session.assignment.run.prefix, commit)
         self._refuse_other_workers(reader)
         replicas = self._session.strategy.num_replicas_in_sync
-        restore_state(self._state, reader, self._session.rank * self._local_replicas, replicas)
-        self.saved_input = read_prefixed(reader, "input/")
-        self._callback_restore = reader
+        own_input = f"input/{self._session.rank}/"
+        first = self._session.rank * self._local_replicas
+        restored = restore_state(self._state, reader, first, replicas, also=(own_input, _CALLBACKS))
         meta = reader.manifest.meta
+        left_out = list(dropped(restored.found))
+        if left_out and self._session.rank == 0:
+            names = ", ".join(left_out[:_SHOWN]) + (" and more" if len(left_out) > _SHOWN else "")
+            self._session.coordinator.say(
+                f"step {meta.step:,} was saved with {len(left_out)} variables that the model does not have: {names}"
+            )
+        self.saved_input = {name: data for name, data in restored.others.items() if name.startswith(own_input)}
+        arrays = {name: data for name, data in restored.others.items() if name.startswith(_CALLBACKS)}
+        self._callback_restore = dict(meta.callbacks), arrays
         return RunPosition(
             step=meta.step,
             samples=meta.samples,
