@@ -108,6 +108,10 @@ bench-delta: setup ## bytes for a checkpoint when the target has an older one, b
 bench-save: setup ## what saving costs training: ours, CheckpointManager, BackupAndRestore, Orbax (BENCH_ARGS=--megabytes=1200)
 	$(BIN)/python benchmarks/save.py $(BENCH_ARGS)
 
+.PHONY: bench-restore
+bench-restore: setup ## from process start to the first step after a restore: ours, TensorFlow, Keras, Orbax; fio (BENCH_ARGS=--megabytes=1200)
+	$(BIN)/python benchmarks/restore.py $(BENCH_ARGS)
+
 .PHONY: bench-sign
 bench-sign: setup ## sign and verify a checkpoint: ours, model-signing, sha256sum, a null pipeline (BENCH_ARGS=--megabytes=512)
 	$(BIN)/python benchmarks/sign.py $(BENCH_ARGS)
