@@ -28,7 +28,7 @@ from sojourn.runlog.log import RunLog
 from sojourn.store.base import Store
 from sojourn.store.open import open_store
 from sojourn_trainer.driver.coordinator import Coordinator, Result
-from sojourn_trainer.driver.observers import EventQueue, HistoryFiles
+from sojourn_trainer.driver.observers import EventQueue, HistoryFiles, Observer
 from sojourn_trainer.driver.prepare import RunRequest, prepare_run
 from sojourn_trainer.driver.timing import Clocks
 from sojourn_trainer.node.ports import free_ports
@@ -97,18 +97,21 @@ class LocalRun:
         self.prepared = prepare_run(store, RunRequest(manifest, **request))
         self.log = RunLog.open(store, self.prepared.run.prefix)
 
-    def coordinator(self) -> tuple[Coordinator, EventQueue]:
-        """A fresh coordinator, as a new driver process would have it."""
+    def coordinator(self, *more: Observer) -> tuple[Coordinator, EventQueue]:
+        """A fresh coordinator, as a new driver process would have it, and whoever else is to hear of its events."""
         log = RunLog.open(self.store, self.prepared.run.prefix)
         queue = EventQueue()
-        observers = [queue, HistoryFiles(self.store, log.prefix)]
+        observers = [queue, HistoryFiles(self.store, log.prefix), *more]
         return Coordinator(self.job, log, observers, Clocks()), queue
 
     def attempt(
-        self, environment: Mapping[str, str] | None = None, coordinator: tuple[Coordinator, EventQueue] | None = None
+        self,
+        environment: Mapping[str, str] | None = None,
+        coordinator: tuple[Coordinator, EventQueue] | None = None,
+        kill: Kill | None = None,
     ) -> Attempt:
         """Start a group, wait for its end; a worker that dies takes the others with it, as under Ray Train."""
-        control, queue = coordinator or self.coordinator()
+        control, queue = coordinator or self.coordinator(*([kill] if kill else []))
         workers = self.job.spec.workers.replicas
         attempt_id = str(uuid.uuid4())
         start = control.begin_attempt(attempt_id, workers, {})
@@ -128,7 +131,7 @@ class LocalRun:
         ]
         # Worker processes leave their temporary files behind, because they end without Python's exit handlers.
         with _served(control) as address, tempfile.TemporaryDirectory(prefix="sj-") as scratch:
-            codes = _run_group(assignments, address, {**(environment or {}), "TMPDIR": scratch})
+            codes = _run_group(assignments, address, {**(environment or {}), "TMPDIR": scratch}, kill)
         control.close()
         decoded = [event for line in queue.drain() if (event := events.decode(line)) is not None]
         self.log.refresh()
@@ -139,6 +142,31 @@ class LocalRun:
         commit = self.log.refresh().latest
         assert commit is not None
         return CheckpointReader(self.store, commit.run or self.log.prefix, commit).read()
+
+
+class Kill:
+    """SIGKILL to one worker, some seconds after a commit: whatever it does at that moment.
+
+    Args:
+        commits: how many of the attempt come before.
+        seconds: after the last of them.
+        rank: of the worker.
+    """
+
+    def __init__(self, commits: int, seconds: float, rank: int) -> None:
+        self._commits = commits
+        self._seconds = seconds
+        self._rank = rank
+        self.processes: Sequence[Any] = ()
+
+    def observe(self, event: events.Event) -> None:
+        if isinstance(event, events.Committed):
+            self._commits -= 1
+            if self._commits == 0:
+                threading.Timer(self._seconds, self.processes[self._rank].kill).start()
+
+    def close(self) -> None:
+        return
 
 
 def assert_same_state(left: Mapping[str, np.ndarray], right: Mapping[str, np.ndarray]) -> None:
@@ -178,7 +206,9 @@ def _context() -> Any:
     return context
 
 
-def _run_group(assignments: Sequence[Assignment], address: str, environment: Mapping[str, str]) -> list[int | None]:
+def _run_group(
+    assignments: Sequence[Assignment], address: str, environment: Mapping[str, str], kill: Kill | None
+) -> list[int | None]:
     context = _context()
     processes = [
         context.Process(target=worker_process, args=(assignment, address, dict(environment)))
@@ -186,6 +216,8 @@ def _run_group(assignments: Sequence[Assignment], address: str, environment: Map
     ]
     for process in processes:
         process.start()
+    if kill is not None:
+        kill.processes = processes
     sentinels = {process.sentinel: process for process in processes}
     waiting = set(sentinels)
     failed = False

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import LocalRun, assert_same_state, events, job, new_store
+from harness import Kill, LocalRun, assert_same_state, events, job, new_store
 
 from sojourn_trainer.workers.assignment import Outcome, Request
 
 pytestmark = pytest.mark.tensorflow
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "default, built-in step": {"strategy": "Default", "workers__replicas": 1},
     "default, custom step": {"strategy": "Default", "workers__replicas": 1, "task__args": {"custom_step": True}},
     "mirrored over 2 devices": {"strategy": "MirroredStrategy", "workers": {"devices": 2}},
     "1 worker": {"workers__replicas": 1},
+    "1 worker, custom step": {"workers__replicas": 1, "task__args": {"custom_step": True}},
     "2 workers, built-in step": {},
     "2 workers, custom step": {"task__args": {"custom_step": True}},
     "2 workers, callback state": {"task__args": {"plateau": True}, "data__split": {"validation": 0.1}},
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_crashes_leave_no_trace(case: str, tmp_path: Path) -> None:
-    manifest = job(**CASES[case])
+FOUR = {
+    "4 workers, built-in step": {"workers__replicas": 4},
+    "4 workers, custom step": {"workers__replicas": 4, "task__args": {"custom_step": True}},
+}
+LONG = [pytest.param(case, marks=pytest.mark.long) for case in FOUR]
+
+
+@pytest.mark.parametrize("case", [*CASES, *LONG])
+def test_kills_at_any_moment_leave_no_trace(case: str, tmp_path: Path) -> None:
+    """In mid-step, while a checkpoint is copied, written or committed: at other moments each time this is run."""
+    manifest = job(training__steps=30, **(CASES | FOUR)[case])
     straight = LocalRun(new_store(tmp_path / "straight"), manifest)
     assert straight.attempt().result.outcome is Outcome.COMPLETED
 
     broken = LocalRun(new_store(tmp_path / "broken"), manifest)
-    chance = random.Random(case)
-    epochs: list[Any] = []
-    for _ in range(2):
-        crash = {"SOJOURN_TEST_CRASH_AT": str(chance.randrange(6, 10)), "SOJOURN_TEST_PACE": "0.05"}
-        lost = broken.attempt(crash)
+    seed = os.environ.get("SOJOURN_TEST_SEED") or str(random.SystemRandom().getrandbits(32))
+    print(f"again with SOJOURN_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    for most_commits in (2, 1):
+        rank = chance.randrange(manifest.spec.workers.replicas)
+        kill = Kill(chance.randint(1, most_commits), chance.uniform(0.0, 0.25), rank)
+        lost = broken.attempt({"SOJOURN_TEST_PACE": "0.05"}, kill=kill)
         assert lost.result.outcome is None
-        assert 9 in lost.exit_codes
-        epochs += lost.of(events.EpochEnd)
+        assert lost.exit_codes[rank] == -signal.SIGKILL
     last = broken.attempt()
     assert last.result.outcome is Outcome.COMPLETED
-    assert last.of(events.Started)[0].restored_step > 5
+    assert last.of(events.Started)[0].restored_step >= 10
     assert_same_state(straight.state(), broken.state())
 
 

@@ -43,7 +43,7 @@ def collect(callbacks: Sequence[keras.callbacks.Callback]) -> tuple[dict[str, Ca
             continue
         attributes: dict[str, Any] = {}
         for attribute, value in vars(callback).items():
-            if attribute in _SKIP:
+            if attribute in _SKIP or _is_of_the_process(callback, attribute):
                 continue
             if _is_plain(value):
                 attributes[attribute] = value.item() if isinstance(value, np.generic) else value
@@ -65,7 +65,7 @@ def restore(
             callback.set_state(saved["state"])
             continue
         for attribute, value in saved["attributes"].items():
-            if hasattr(callback, attribute):
+            if hasattr(callback, attribute) and not _is_of_the_process(callback, attribute):
                 setattr(callback, attribute, value)
         for attribute, values in _grouped(name, arrays).items():
             setattr(callback, attribute, values)
@@ -79,6 +79,11 @@ def _grouped(name: str, arrays: dict[str, np.ndarray]) -> dict[str, list[np.ndar
             attribute, _, index = key[len(prefix) :].rpartition("/")
             found.setdefault(attribute, {})[int(index)] = array
     return {attribute: [items[i] for i in sorted(items)] for attribute, items in found.items()}
+
+
+def _is_of_the_process(callback: keras.callbacks.Callback, attribute: str) -> bool:
+    """Keras turns the sign of min_delta when it chooses monitor_op, a function that every process chooses anew."""
+    return attribute in ("min_delta", "monitor_op") and hasattr(callback, "monitor_op")
 
 
 def _is_plain(value: Any) -> bool:
