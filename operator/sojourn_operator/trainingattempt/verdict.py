@@ -229,10 +229,11 @@ def _startup_left(seen: Observed, workload: Workload) -> float | None:
         since = max(since, parse_rfc3339(condition["lastTransitionTime"]))
     elif get_condition(seen.attempt, reasons.READY) is not None:
         since = seen.now  # it was ready until now: a pod was replaced, and starts anew
-    stood = get_condition(seen.attempt, reasons.STANDING_BY)
-    if stood is not None:  # what it waited for while it stood by was not its own to start
-        stands = not is_false(seen.attempt, reasons.STANDING_BY)
-        since = seen.now if stands else max(since, parse_rfc3339(stood["lastTransitionTime"]))
+    if seen.attempt["spec"].get("standby") is not None:  # what it waited for in standby was not its own to start
+        ended = (
+            get_condition(seen.attempt, reasons.STANDING_BY) if is_false(seen.attempt, reasons.STANDING_BY) else None
+        )
+        since = max(since, parse_rfc3339(ended["lastTransitionTime"])) if ended is not None else seen.now
     limit = seen.attempt["spec"]["job"].get("startupDeadlineSeconds", 600)
     return (since + timedelta(seconds=limit) - seen.now).total_seconds()
 

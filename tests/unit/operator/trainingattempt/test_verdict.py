@@ -162,6 +162,16 @@ CASES: list[tuple[str, Observed, str]] = [
     ),
     ("stands by, however long", seen(stood_by("True", 9999), pod(), job=LONG_AGO, standby=True), "Standby"),
     ("has just been given the run", seen(stood_by("True", 9999), pod(), job=LONG_AGO, standby=False), "Standby"),
+    (
+        "was given the run before anybody looked",
+        seen(
+            {**BOUND, "phase": "Standby", "conditions": [condition("Ready", "False", 9999)]},
+            pod(),
+            job=LONG_AGO,
+            standby=False,
+        ),
+        "Standby",
+    ),
     ("begins to train the run", seen(stood_by("False", 599), pod(), job=LONG_AGO, standby=False), "Standby"),
     (
         "has not begun to train the run in time",
