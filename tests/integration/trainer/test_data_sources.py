@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_a_cleaned_table(tmp_path: Path) -> None:
     test, _, train = (part.arrays for part in split(ArraySource((x, rows.target)), (0.2, 0.0), 7))  # type: ignore[attr-defined]
     clean = make_pipeline(StandardScaler(), LogisticRegression(C=1 / (2 * 0.001 * len(train[0])), max_iter=1000))
     assert metrics["test_accuracy"] >= clean.fit(*train).score(*test) - 0.02
+
+
+def test_a_damaged_record_ends_the_attempt_by_name(tmp_path: Path, cache: dict[str, str]) -> None:
+    job = digits_from("tfrecord-digits", tmp_path)
+    path = tmp_path / "data/digits-1.tfrecord"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    manifest = job.to_manifest()
+    manifest["spec"] |= {"strategy": "Default", "workers": {"replicas": 1}}
+    manifest["spec"]["data"] |= {"normalize": "None", "split": {}}
+    run = LocalRun(new_store(tmp_path / "store"), TrainingJob.from_manifest(manifest))
+    control = run.coordinator()
+    assert run.attempt(cache, control).result.outcome is None
+    (failed,) = run.attempt(cache, control).of(events.AttemptFailed)
+    assert re.search(r"record \d+ of .*/digits-1\.tfrecord, at byte \d+, does not match its checksum", failed.error)

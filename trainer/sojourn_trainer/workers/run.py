@@ -125,7 +125,7 @@ def _gist(error: Exception) -> str:
     return (telling or lines or ["no message"])[0]
 
 
-_NOISE = ("Graph execution error", "Detected at node", 'File "')
+_NOISE = ("Graph execution error", "Detected at node", 'File "', "<stack traces")
 
 
 class _PhaseTimer:
