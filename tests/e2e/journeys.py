@@ -15,6 +15,7 @@ from typing import Any
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob
 from e2e.operator_process import OperatorProcess
 from e2e.rights import NAME as OPERATOR_ACCOUNT
@@ -23,7 +24,6 @@ from sojourn_operator.rbac import CLUSTER, REMOTE, REMOTE_CLUSTER
 
 Json = dict[str, Any]
 API = "sojourn.dev/v1alpha1"
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 
 
 @dataclass
@@ -96,7 +96,7 @@ def two_places(east: Cluster, west: Cluster, images: Mapping[str, str], logs: Pa
     """East and west, each knowing the other as a RemoteCluster."""
     suffix = secrets.token_hex(3)
     for cluster in (east, west):
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
+        install_definitions(cluster)
     with ExitStack() as stack:
         namespaces = [stack.enter_context(cluster.namespace("mig")) for cluster in (east, west)]
         places = [

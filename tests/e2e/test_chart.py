@@ -11,6 +11,7 @@ import pytest
 
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError, wait_until
+from e2e.definitions import install_definitions
 from e2e.release import Release, release_of
 from helpers.manifests import JOB, TRANSFER, changed
 from sojourn_operator.resources import (
@@ -36,7 +37,7 @@ PASSING = ("events", "pods.metrics")
 @pytest.fixture(scope="module")
 def definitions(east: Cluster, repository: Path) -> None:
     """Sojourn's definitions are installed, as some other tests leave them."""
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
+    install_definitions(east)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def alone(east: Cluster, repository: Path) -> Iterator[None]:
     there = definitions_of(east)
     yield
     if there:
-        east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
+        install_definitions(east)
 
 
 def everything(cluster: Cluster, namespace: str) -> set[str]:

@@ -17,8 +17,8 @@ import pytest
 
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
-from e2e.clusters.layout import repository
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.operator_process import OperatorProcess
 from sojourn_operator.client import Job, connect
 
@@ -68,7 +68,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository() / "manifests" / "crds")
+    install_definitions(east)
     with east.namespace("cli") as namespace:
         east.apply(*claim(namespace, "runs", store_folder(namespace)))
         log = tmp_path_factory.mktemp("operator") / "log"

@@ -12,6 +12,7 @@ from kubernetes.client import CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
 
 from e2e.clusters.access import Cluster
+from e2e.definitions import install_definitions
 from helpers.manifests import (
     ATTEMPT,
     ATTEMPT_UPDATES,
@@ -93,8 +94,7 @@ class Objects:
 @pytest.fixture(scope="module")
 def namespace(east: Cluster, repository: Path) -> Iterator[str]:
     """A namespace on a cluster with our definitions."""
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
-    east.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    install_definitions(east)
     with east.namespace("definitions") as name:
         yield name
 

@@ -17,6 +17,7 @@ import pytest
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob
 from e2e.release import Release, release_of
 from e2e.transfers import store, until
@@ -69,7 +70,7 @@ def sides(east: Cluster, west: Cluster, images: Mapping[str, str], repository: P
 
 
 def _install(stack: ExitStack, cluster: Cluster, images: Mapping[str, str], repository: Path) -> Side:
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository / "manifests/crds")
+    install_definitions(cluster)
     team = stack.enter_context(cluster.namespace("installed-team"))
     folder = store_folder(team)
     stack.callback(shutil.rmtree, folder, ignore_errors=True)

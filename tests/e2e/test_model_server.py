@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from e2e.clusters.access import Cluster
-from e2e.clusters.layout import POD_USER, repository
+from e2e.clusters.layout import POD_USER
 from e2e.clusters.volumes import claim
+from e2e.definitions import install_definitions
 from e2e.load import Load
 from e2e.operator_process import OperatorProcess
 from helpers.checkpoints import checkpoint_folder, write_shard
@@ -158,7 +159,7 @@ class Serving:
 
 @pytest.fixture
 def serving(east: Cluster, images: Mapping[str, str], folder: Path, tmp_path: Path) -> Iterator[Serving]:
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", repository() / "manifests" / "crds")
+    install_definitions(east)
     with east.namespace("model-server") as namespace:
         Model.make(folder, namespace)
         store = {

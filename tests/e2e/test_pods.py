@@ -11,6 +11,7 @@ from e2e.attempts import NAME, SPEC, Attempts
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.runs import find_run
 from sojourn.store.posix import PosixStore
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 @pytest.fixture(scope="module")
 def attempts(west: Cluster, images: Mapping[str, str]) -> Iterator[Attempts]:
-    west.kubectl("apply", "--server-side", "--force-conflicts", "-f", Path(__file__).parents[2] / "manifests" / "crds")
+    install_definitions(west)
     with west.namespace("pods") as namespace:
         west.apply(*claim(namespace, "runs", store_folder(namespace)))
         made = Attempts(west, namespace, images["trainer"])

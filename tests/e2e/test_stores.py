@@ -12,6 +12,7 @@ import pytest
 
 from e2e.clusters.access import Cluster
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.operator_process import OperatorProcess
 from e2e.transfers import store, stored_run, until
 from sojourn.checkpoint.verify import verify_run
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def namespace(east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A namespace with an operator of its own."""
+    install_definitions(east)
     with east.namespace("stores") as name:
         log = tmp_path_factory.mktemp("operator") / "log"
         process = OperatorProcess(east, name, log, {"mover-image": images["mover"]})

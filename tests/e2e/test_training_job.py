@@ -13,6 +13,7 @@ from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.commands import ClusterError
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob, wait
 from e2e.operator_process import OperatorProcess
 
@@ -23,6 +24,7 @@ MADE = "jobs,pods,services,secrets,serviceaccounts,roles,rolebindings,networkpol
 
 @pytest.fixture(scope="module")
 def namespace(east: Cluster) -> Iterator[str]:
+    install_definitions(east)
     with east.namespace("job") as name:
         east.apply(*claim(name, "runs", store_folder(name)))
         metadata = {"name": "code", "namespace": name}

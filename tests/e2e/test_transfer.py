@@ -12,6 +12,7 @@ import pytest
 from e2e.clusters.access import Cluster
 from e2e.clusters.network import Link
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.operator_process import OperatorProcess
 from e2e.transfers import End, Ends, store, stored_run, wait_for_bytes
 from helpers.runs import assert_holds
@@ -28,6 +29,8 @@ def namespaces(
     east: Cluster, west: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, str]]:
     """A namespace with an operator on each cluster, by the cluster's name."""
+    for cluster in (east, west):
+        install_definitions(cluster)
     with east.namespace("away") as here, west.namespace("away") as there:
         processes = []
         for cluster, namespace in ((east, here), (west, there)):

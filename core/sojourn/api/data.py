@@ -169,7 +169,7 @@ class OfTraining(Model):
 class ConstantFill(Model):
     """The same number for every feature."""
 
-    value: float = Field(default=0.0, ge=-1e30, le=1e30, description="The number.")
+    value: float = Field(default=0.0, ge=-1e18, le=1e18, description="The number.")
 
 
 class FillMissing(Union):

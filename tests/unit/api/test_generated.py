@@ -84,6 +84,14 @@ def test_what_rules_read_is_bounded(kind: Kind) -> None:
 
 
 @by_kind
+def test_bounds_are_numbers_that_the_api_server_can_compare(kind: Kind) -> None:
+    """It turns them into 64 bit integers where it meets a default that is one, and they must not wrap."""
+    for path, schema in walk(version(kind)["schema"]["openAPIV3Schema"]):
+        for bound in ("minimum", "maximum"):
+            assert abs(schema.get(bound, 0)) < 1 << 63, (path, bound)
+
+
+@by_kind
 def test_columns_name_fields_that_exist(kind: Kind) -> None:
     schema = version(kind)["schema"]["openAPIV3Schema"]
     paths = {path for path, _ in walk(schema)} | {".metadata.creationTimestamp"}
