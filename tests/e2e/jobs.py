@@ -30,8 +30,10 @@ class RunningJob:
         return self.cluster.get("trainingjob", self.name, self.namespace)
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.get().get("status", {})
-        return found
+        """{} before there is one, or before there is a job: others make it in their own time."""
+        found = self.kubectl("get", "trainingjob", self.name, "--ignore-not-found", "-o", "json")
+        status: dict[str, Any] = json.loads(found).get("status", {}) if found.strip() else {}
+        return status
 
     def condition(self, kind: str) -> dict[str, Any]:
         """The condition of this type, {} if there is none."""
