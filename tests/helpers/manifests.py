@@ -6,7 +6,13 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
-REMOVED: Final = object()
+
+class _Removed:
+    def __repr__(self) -> str:
+        return "removed"
+
+
+REMOVED: Final = _Removed()
 
 JOB: Final[dict[str, Any]] = {
     "apiVersion": "sojourn.dev/v1alpha1",

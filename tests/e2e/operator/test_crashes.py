@@ -15,8 +15,9 @@ import pytest
 from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob, wait
-from e2e.journeys import API, CRDS
+from e2e.journeys import API
 from helpers.api_proxy import Fault, api_proxy
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.records import Attempt
@@ -117,7 +118,7 @@ def mortal(connection: Connection, namespace: str, images: Mapping[str, str]) ->
 def test_whatever_write_it_dies_at_the_job_comes_to_the_same_end(
     east: Cluster, connection: Connection, images: Mapping[str, str]
 ) -> None:
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
+    install_definitions(east)
     with east.namespace("crash") as namespace:
         folder = store_folder(namespace)
         meta = {"namespace": namespace}

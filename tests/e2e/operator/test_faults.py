@@ -15,8 +15,9 @@ from e2e.attempts import CODE
 from e2e.clusters.access import Cluster
 from e2e.clusters.faults import frozen_api_server
 from e2e.clusters.volumes import claim, store_folder
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob, wait
-from e2e.journeys import API, CRDS
+from e2e.journeys import API
 from e2e.operator_process import OperatorProcess
 from e2e.test_migration import JOB
 from e2e.transfers import give_to_pods
@@ -192,7 +193,7 @@ def training(
     east: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RunningJob, RunLog]]:
     """A job that trains under an operator process of its own, and its log; the last tests share it, in this order."""
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
+    install_definitions(east)
     with east.namespace("outage") as namespace:
         folder = store_folder(namespace)
         meta = {"namespace": namespace}

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from e2e.clusters.access import Cluster
+from e2e.definitions import install_definitions
 from e2e.jobs import RunningJob, wait
-from e2e.journeys import API, CRDS
+from e2e.journeys import API
 from e2e.operator_process import OperatorProcess
 from e2e.rights import operator_kubeconfig
 from e2e.test_migration import JOB
@@ -83,7 +84,7 @@ class Candidates:
 
 @pytest.fixture
 def candidates(east: Cluster, tmp_path: Path) -> Iterator[Candidates]:
-    east.kubectl("apply", "--server-side", "--force-conflicts", "-f", CRDS)
+    install_definitions(east)
     with east.namespace("leaders") as namespace:
         found = Candidates(east, namespace, tmp_path)
         yield found
