@@ -48,7 +48,7 @@ class TransferPlan(Model):
 
 
 class Verified(Model):
-    """What is in the target, read back, with every digest right."""
+    """What is in the target, durable, with every digest right."""
 
     round: int | None = Field(default=None, ge=1, description="The spec.round that this answers.")
     term: int | None = Field(default=None, ge=0, description="The source's term that was copied.")
