@@ -79,7 +79,17 @@ demo: setup-system setup ## train, lose a worker, move, go on, export, serve, pr
 
 .PHONY: test
 test: setup-system setup $(EMULATORS) clusters-build ## every test this machine can run, and a sample of the long ones
-	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+	@failed=0; \
+	run() { echo "pytest $$*"; $(BIN)/python -m pytest -m "not long" "$$@" $(PYTEST_ARGS) || [ $$? = $(NOTHING_SELECTED) ] || failed=1; }; \
+	run -n 2 --dist loadfile $(SMALL_TESTS); \
+	run $(LARGE_TESTS); \
+	exit $$failed
+
+# The small ones share nothing and run in two processes; the others start clusters and Ray, which they share. PYTEST_ARGS
+# may leave nothing of the one or the other.
+SMALL_TESTS := tests/unit tests/manifests tests/charts
+LARGE_TESTS := tests/crash tests/integration tests/e2e
+NOTHING_SELECTED := 5
 
 .PHONY: test-long
 test-long: setup-system setup $(EMULATORS) clusters-build ## the whole of the long matrices: crash points, races, faults
