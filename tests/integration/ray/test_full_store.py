@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ from pathlib import Path
 import pytest
 from node import Node, manifest
 
+from helpers.small_disk import small_disk
 from sojourn import events
 from sojourn.checkpoint.verify import verify_run
 
@@ -24,13 +22,8 @@ _FULL_SECONDS = 25.0
 @pytest.fixture
 def small_store(tmp_path: Path) -> Iterator[Path]:
     """Where the node's store is to be: a file system of 8 MB for the test alone."""
-    folder = tmp_path / "store"
-    folder.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting a small tmpfs needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "store", "8m") as made:
+        yield made
 
 
 def test_commits_and_stops_go_on_once_there_is_room(small_store: Path, start_node: Callable[..., Node]) -> None:

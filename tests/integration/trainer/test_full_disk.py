@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import Attempt, LocalRun, events, job, new_store
 
+from helpers.small_disk import small_disk
 from sojourn.checkpoint.verify import verify_run
 from sojourn_trainer.driver.coordinator import Coordinator
 from sojourn_trainer.driver.observers import EventQueue, files_of_run
@@ -22,15 +20,10 @@ pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB for the test alone."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting a small tmpfs needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "small", "4m") as made:
+        yield made
 
 
 class Filler:
@@ -81,8 +74,8 @@ def train(disk: Path, steps: int, full_at: int, room_at: int) -> tuple[LocalRun,
     return run, run.attempt({"SOJOURN_TEST_PACE": "0.1"}, (control, queue))
 
 
-def test_training_outlives_a_disk_that_is_full_for_a_while(small_disk: Path) -> None:
-    run, attempt = train(small_disk, steps=40, full_at=8, room_at=22)
+def test_training_outlives_a_disk_that_is_full_for_a_while(disk: Path) -> None:
+    run, attempt = train(disk, steps=40, full_at=8, room_at=22)
     assert attempt.result.outcome is Outcome.COMPLETED
     failed = attempt.of(events.SaveFailed)
     assert failed
@@ -92,14 +85,14 @@ def test_training_outlives_a_disk_that_is_full_for_a_while(small_disk: Path) -> 
     assert committed[-1] == 40
     assert not any(15 <= step < 22 for step in committed)
     assert not verify_run(run.log).problems
-    folder = small_disk / "store" / run.log.prefix
+    folder = disk / "store" / run.log.prefix
     rows = [json.loads(row) for file in (folder / "history").iterdir() for row in file.read_text().splitlines()]
     assert max(row["step"] for row in rows) == 40
     assert list((folder / "tensorboard").iterdir())
 
 
-def test_a_job_whose_disk_stays_full_ends_with_the_reason(small_disk: Path) -> None:
-    run, lost = train(small_disk, steps=25, full_at=8, room_at=1000)
+def test_a_job_whose_disk_stays_full_ends_with_the_reason(disk: Path) -> None:
+    run, lost = train(disk, steps=25, full_at=8, room_at=1000)
     assert lost.exit_codes == [1]
     assert lost.result.outcome is None
     failed = lost.of(events.SaveFailed)
@@ -109,7 +102,7 @@ def test_a_job_whose_disk_stays_full_ends_with_the_reason(small_disk: Path) -> N
     assert committed[0] == 5
     assert committed[-1] < 15  # training is ahead of what it has last reported
     assert not verify_run(run.log).problems
-    (small_disk / "filler").unlink()
+    (disk / "filler").unlink()
     again = run.attempt()
     assert again.result.outcome is Outcome.COMPLETED
     assert again.of(events.Started)[0].restored_step == committed[-1]

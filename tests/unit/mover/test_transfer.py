@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from helpers.movers import Mover, Pair, pair
 from helpers.runs import Clock, assert_holds, commit_step, trained_run
+from helpers.small_disk import small_disk
 from sojourn.checkpoint.verify import verify_run
 from sojourn.runlog.errors import Fenced
 from sojourn.runlog.log import RunLog
@@ -275,27 +275,22 @@ def test_in_one_store_it_is_adopted(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting a small tmpfs needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "16m") as made:
+        yield made
 
 
-def test_a_full_disk_is_said_and_outlived(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_said_and_outlived(tmp_path: Path, disk: Path) -> None:
     here = PosixStore(tmp_path / "a")
     run_with(here, 20_000_000)
-    with pair(tmp_path, str(here.root), str(small_disk), COPY) as both:
+    with pair(tmp_path, str(here.root), str(disk), COPY) as both:
         trouble = both.receive.wait(lambda status: status.get("reason") == "StoreFull")
         assert "are to be copied" in trouble["message"]
         assert "Make room" in trouble["hint"]
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         ended_well(both.receive, both.send)
         assert "reason" not in both.receive.status
-        assert verify_run(find_run(PosixStore(small_disk), "digits", "team")).ok
+        assert verify_run(find_run(PosixStore(disk), "digits", "team")).ok
 
 
 def test_deleted_objects_leave_nothing(tmp_path: Path) -> None:

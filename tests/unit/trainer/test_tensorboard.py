@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from helpers.small_disk import small_disk
 from sojourn import events
 from sojourn_trainer.driver.tensorboard import TensorBoardFiles
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting a small tmpfs needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "256k") as made:
+        yield made
 
 
 def progress(step: int, metric: str) -> events.Progress:
@@ -48,14 +41,14 @@ def in_time(work: threading.Thread) -> bool:
     return not work.is_alive()
 
 
-def test_nobody_waits_for_a_full_disk(small_disk: Path) -> None:
+def test_nobody_waits_for_a_full_disk(disk: Path) -> None:
     now = [0.0]
-    files = TensorBoardFiles(small_disk / "tensorboard", clock=lambda: now[0])
+    files = TensorBoardFiles(disk / "tensorboard", clock=lambda: now[0])
     files.observe(progress(1, "early"))
     files.close()
-    files = TensorBoardFiles(small_disk / "later", clock=lambda: now[0])
+    files = TensorBoardFiles(disk / "later", clock=lambda: now[0])
     files.observe(progress(1, "early"))
-    filler = fill(small_disk)
+    filler = fill(disk)
 
     def train() -> None:
         for step in range(2, 3000):
@@ -67,13 +60,13 @@ def test_nobody_waits_for_a_full_disk(small_disk: Path) -> None:
     now[0] += 60
     files.observe(progress(3000, "afterwards"))
     assert in_time(threading.Thread(target=files.close, daemon=True))
-    assert b"train/early" in newest(small_disk / "tensorboard")
-    assert b"train/afterwards" in newest(small_disk / "later")
+    assert b"train/early" in newest(disk / "tensorboard")
+    assert b"train/afterwards" in newest(disk / "later")
 
 
-def test_a_disk_that_is_full_from_the_start_is_no_error(small_disk: Path) -> None:
-    fill(small_disk)
-    files = TensorBoardFiles(small_disk / "tensorboard", clock=lambda: 0.0)
+def test_a_disk_that_is_full_from_the_start_is_no_error(disk: Path) -> None:
+    fill(disk)
+    files = TensorBoardFiles(disk / "tensorboard", clock=lambda: 0.0)
     files.observe(progress(1, "lost"))
     assert in_time(threading.Thread(target=files.close, daemon=True))
 
