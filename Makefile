@@ -97,7 +97,7 @@ test-long: setup-system setup $(EMULATORS) clusters-build ## the whole of the lo
 
 .PHONY: test-fast
 test-fast: setup ## unit and manifest tests without TensorFlow and Ray
-	$(BIN)/python -m pytest tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not long and not e2e" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/manifests tests/charts -m "not tensorflow and not ray and not slow and not long and not e2e" $(PYTEST_ARGS)
 
 .PHONY: bench-steps bench-launch bench-migration bench-operator
 bench-steps: setup ## time of a step: ours, a plain loop, Ray's TensorflowTrainer (to benchmarks/out/)
